@@ -1,0 +1,47 @@
+import { closeSync, constants, openSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { ensureFolder } from './files.ts';
+import { flock } from './syscalls.ts';
+
+/** A held lock: an open descriptor. Closing it, or the end of the process, gives it up. */
+export interface Lock {
+  readonly fd: number;
+  release(): void;
+}
+
+function held(fd: number): Lock {
+  let open = true;
+  return {
+    fd,
+    release() {
+      if (open) closeSync(fd);
+      open = false;
+    },
+  };
+}
+
+/** Takes a lock on an existing folder, or returns undefined when another process holds it. */
+export function tryLockFolder(path: string, kind: 'shared' | 'exclusive'): Lock | undefined {
+  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    if (flock(fd, kind, false)) return held(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  closeSync(fd);
+  return undefined;
+}
+
+/** Waits for a lock on a file, which is created when missing and never removed. */
+export function lockFile(path: string, kind: 'shared' | 'exclusive'): Lock {
+  ensureFolder(dirname(path));
+  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o640);
+  try {
+    flock(fd, kind, true);
+    return held(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+}
