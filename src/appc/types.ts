@@ -1,0 +1,193 @@
+/**
+ * The App Container spec's documents, in the shape that the rest of the project works with.
+ *
+ * A value of one of these types is valid and normalised: every list is there (absent and `null`
+ * become empty), defaults are filled in, and its JSON is the spec's JSON. This file has types only,
+ * so importing it costs nothing at run time.
+ */
+
+/** A label, an annotation or an environment variable. */
+export interface NameValue {
+  name: string;
+  value: string;
+}
+
+/** Amount of a resource as the spec writes it (`128Mi`, `500m`); read it with `parseQuantity`. */
+export type QuantityText = string;
+
+export interface ResourceIsolatorValue {
+  request?: QuantityText;
+  limit?: QuantityText;
+  default?: boolean;
+}
+
+export interface CapabilitySet {
+  set: string[];
+}
+
+export interface SeccompSet {
+  set: string[];
+  /** What a forbidden call fails with, for example `EPERM`. */
+  errno?: string;
+}
+
+export interface SelinuxContext {
+  user: string;
+  role: string;
+  type: string;
+  level: string;
+}
+
+/** The isolators of the spec (spec: ace.md, "Isolators"). */
+export type KnownIsolator =
+  | { name: 'resource/cpu'; value: ResourceIsolatorValue }
+  | { name: 'resource/memory'; value: ResourceIsolatorValue }
+  | { name: 'resource/block-bandwidth'; value: ResourceIsolatorValue }
+  | { name: 'resource/block-iops'; value: ResourceIsolatorValue }
+  | { name: 'resource/network-bandwidth'; value: ResourceIsolatorValue }
+  | { name: 'os/linux/capabilities-retain-set'; value: CapabilitySet }
+  | { name: 'os/linux/capabilities-remove-set'; value: CapabilitySet }
+  | { name: 'os/linux/seccomp-retain-set'; value: SeccompSet }
+  | { name: 'os/linux/seccomp-remove-set'; value: SeccompSet }
+  | { name: 'os/linux/no-new-privileges'; value: boolean }
+  | { name: 'os/linux/oom-score-adj'; value: number }
+  | { name: 'os/linux/cpu-shares'; value: number }
+  | { name: 'os/linux/selinux-context'; value: SelinuxContext }
+  | { name: 'os/linux/apparmor-profile'; value: { name: string } }
+  | { name: 'os/unix/sysctl'; value: Record<string, string> };
+
+export type KnownIsolatorName = KnownIsolator['name'];
+export type KnownIsolatorValue<Name extends KnownIsolatorName> = Extract<
+  KnownIsolator,
+  { name: Name }
+>['value'];
+
+/** An isolator that the spec does not define: kept as it is, enforced by nobody. */
+export interface OtherIsolator {
+  name: string;
+  value: unknown;
+}
+
+/** Read one with `isolatorValue(list, name)`, which gives the value its type. */
+export type Isolator = KnownIsolator | OtherIsolator;
+
+export interface Dependency {
+  imageName: string;
+  imageID?: string;
+  labels: NameValue[];
+  /** Bytes, informational. */
+  size?: number;
+}
+
+export interface MountPoint {
+  name: string;
+  path: string;
+  readOnly: boolean;
+}
+
+export interface Port {
+  name: string;
+  protocol: string;
+  port: number;
+  count: number;
+  socketActivated: boolean;
+}
+
+export interface EventHandler {
+  name: 'pre-start' | 'post-stop';
+  exec: string[];
+}
+
+export interface App {
+  exec: string[];
+  user: string;
+  group: string;
+  supplementaryGIDs: number[];
+  /** Absolute, or empty for `/`. */
+  workingDirectory: string;
+  environment: NameValue[];
+  eventHandlers: EventHandler[];
+  mountPoints: MountPoint[];
+  ports: Port[];
+  isolators: Isolator[];
+  userAnnotations: Record<string, string>;
+  userLabels: Record<string, string>;
+}
+
+export interface ImageManifest {
+  acKind: 'ImageManifest';
+  acVersion: string;
+  name: string;
+  labels: NameValue[];
+  app?: App;
+  annotations: NameValue[];
+  dependencies: Dependency[];
+  pathWhitelist: string[];
+}
+
+export interface HostVolume {
+  name: string;
+  kind: 'host';
+  source: string;
+  /** Absent: the image's mount point decides. */
+  readOnly?: boolean;
+  /** Absent: the stage1 flavour decides. */
+  recursive?: boolean;
+}
+
+export interface EmptyVolume {
+  name: string;
+  kind: 'empty';
+  readOnly?: boolean;
+  /** Octal, for example `0755`. */
+  mode: string;
+  uid: number;
+  gid: number;
+}
+
+export type Volume = HostVolume | EmptyVolume;
+
+export interface Mount {
+  volume: string;
+  path: string;
+  /** A volume of this app alone, instead of the pod's volume of that name. */
+  appVolume?: Volume;
+}
+
+export interface ExposedPort {
+  name: string;
+  hostPort: number;
+  /** IPv4 or IPv6 address; absent for all. */
+  hostIP?: string;
+  /** Maps straight to this port, without an app's port of that name. */
+  podPort?: Port;
+}
+
+export interface RuntimeImage {
+  name?: string;
+  /** Image key: `sha512-` and 64 or 128 hex digits. */
+  id: string;
+  labels: NameValue[];
+}
+
+export interface RuntimeApp {
+  name: string;
+  image: RuntimeImage;
+  /** Absent: the image's app section. */
+  app?: App;
+  readOnlyRootFS: boolean;
+  mounts: Mount[];
+  annotations: NameValue[];
+}
+
+export interface PodManifest {
+  acVersion: string;
+  acKind: 'PodManifest';
+  apps: RuntimeApp[];
+  volumes: Volume[];
+  isolators: Isolator[];
+  annotations: NameValue[];
+  ports: ExposedPort[];
+  userAnnotations: Record<string, string>;
+  userLabels: Record<string, string>;
+}
