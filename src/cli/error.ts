@@ -1,0 +1,30 @@
+import { DomainError } from '../os/error.ts';
+
+export type CliErrorCode =
+  /** The command line can't be understood. */
+  | 'usage'
+  /** No command was named. */
+  | 'missing-command'
+  /** The command needs root. */
+  | 'unprivileged'
+  /** A file that the command line names can't be read. */
+  | 'input'
+  /** The result can't be written. */
+  | 'output';
+
+/** A fault of the command line, or of what it names. `exitCode` is what the process ends with. */
+export class CliError extends DomainError<CliErrorCode> {
+  readonly exitCode: number;
+
+  constructor(code: CliErrorCode, message: string, cause?: unknown, exitCode = EXIT_FAILURE) {
+    super(code, message, cause);
+    this.exitCode = exitCode;
+  }
+}
+
+/** rkt's "rkt itself failed": far from what apps use, so that scripts can tell them apart. */
+export const EXIT_FAILURE = 254;
+
+export function usageError(message: string): CliError {
+  return new CliError('usage', message);
+}

@@ -1,0 +1,11 @@
+import { DomainError } from '../os/error.ts';
+
+export type ConfigErrorCode =
+  /** A file or folder of the configuration can't be read. */
+  | 'unreadable'
+  /** A file is not what its folder asks for. */
+  | 'invalid'
+  /** Two files of one folder define the same thing. */
+  | 'conflict';
+
+export class ConfigError extends DomainError<ConfigErrorCode> {}
