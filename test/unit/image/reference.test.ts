@@ -99,7 +99,6 @@ describe('paths', () => {
     writeFileSync('tool:v2', '');
     expect(parseImageReference('tool:v2')).toMatchObject({ kind: 'file' });
   });
-  });
 
   test('an OCI layout folder is a path', () => {
     mkdirSync('layout');
