@@ -1,0 +1,77 @@
+import { createHash } from 'node:crypto';
+import {
+  type BigIntStats,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  rmSync,
+  statSync,
+} from 'node:fs';
+import { readIfExists, writeFileAtomic } from '../os/files.ts';
+import type { Store, StoredImage } from './store.ts';
+
+interface FileRecord {
+  readonly key: string;
+  readonly state: string;
+}
+
+/**
+ * How long a file must have been at rest before its timestamps can tell versions apart: the kernel
+ * stamps writes with the time of the last clock tick, at most 10 ms ago.
+ */
+const SETTLED = 20;
+
+/**
+ * The image that this file, in its present state, was imported as; undefined when the file has
+ * changed, is new or its image was removed. `part` tells apart the images of an archive.
+ */
+export function cachedFile(store: Store, path: string, part = ''): StoredImage | undefined {
+  try {
+    const text = readIfExists(recordPath(store, path, part));
+    if (text === undefined) return undefined;
+    const record = JSON.parse(text) as FileRecord;
+    return record.state === stateOf(statSync(path, { bigint: true }))
+      ? store.get(record.key)
+      : undefined;
+  } catch {
+    return undefined;
+  }
+}
+
+/**
+ * Remembers which image a file holds. `stats` were taken of the open file before its first byte was
+ * read; nothing is recorded when the file has changed since, or so shortly before that a later
+ * change might not show.
+ */
+export function rememberFile(
+  store: Store,
+  path: string,
+  stats: BigIntStats,
+  key: string,
+  part = '',
+): void {
+  const state = stateOf(stats);
+  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
+  if (!now || stateOf(now) !== state || Date.now() - Number(stats.ctimeMs) < SETTLED) return;
+  writeFileAtomic(recordPath(store, path, part), JSON.stringify({ key, state }), 0o600);
+}
+
+/** Drops what is remembered about the files of an image. */
+export function forgetFiles(store: Store, key: string): void {
+  for (const name of readdirSync(store.path('file'))) {
+    const path = store.path('file', name);
+    const record = JSON.parse(readFileSync(path, 'utf8')) as FileRecord;
+    if (record.key === key) rmSync(path, { force: true });
+  }
+}
+
+function recordPath(store: Store, path: string, part: string): string {
+  const name = createHash('sha256')
+    .update(`${realpathSync(path)}\0${part}`)
+    .digest('hex');
+  return store.path('file', name);
+}
+
+function stateOf({ dev, ino, size, mtimeNs, ctimeNs }: BigIntStats): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
+}

@@ -1,0 +1,151 @@
+import {
+  closeSync,
+  existsSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import type { ImageManifest } from '../appc/index.ts';
+import { errnoOf } from '../os/error.ts';
+import { syncFolder } from '../os/files.ts';
+import { lockFile } from '../os/lock.ts';
+import { syncfs } from '../os/syscalls.ts';
+import { ImageError } from './error.ts';
+import {
+  type ImageInfo,
+  type ImageSource,
+  type Store,
+  type StoredImage,
+  writeError,
+} from './store.ts';
+import { makeWorkspace, type Workspace } from './temp.ts';
+
+/** An image whose trees are in the store. */
+export interface NewImage {
+  /** `sha512-` and 64 hex digits. */
+  readonly key: string;
+  readonly manifest: ImageManifest;
+  /** Tree ids, bottom first; they must be in the store. */
+  readonly layers: readonly string[];
+  readonly source?: ImageSource;
+  /** The bytes that the key is the hash of, where no tree's blob is: an OCI image config. */
+  readonly config?: Uint8Array;
+}
+
+/**
+ * Runs `change` while no other process adds to or takes from the store. Waits for its turn, so it
+ * is for renames only.
+ */
+export function withStoreLock<T>(store: Store, change: () => T): T {
+  const lock = lockFile(join(store.dataDir, 'locks', 'cas'), 'exclusive');
+  try {
+    return change();
+  } finally {
+    lock.release();
+  }
+}
+
+/** Makes the store and a workspace in it. Throws ImageError `io`, which names the `attempt`. */
+export function openWorkspace(store: Store, attempt: string): Workspace {
+  try {
+    store.create();
+    return makeWorkspace(store.path('tmp'));
+  } catch (error) {
+    throw error instanceof ImageError
+      ? error
+      : writeError(`${attempt} into the store ${store.cas}`, error);
+  }
+}
+
+/**
+ * Gives the unpacked tree and the blob of a workspace (`tree/rootfs`, `blob`) their final names,
+ * after all of it is on the disk. `size` is the tree's, in bytes. A tree that is there stays.
+ */
+export function installTree(store: Store, work: Workspace, id: string, size: number): void {
+  const [tree, blob] = [join(work.path, 'tree'), join(work.path, 'blob')];
+  writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
+  syncAll(work.path);
+  withStoreLock(store, () => {
+    renameIfAbsent(blob, store.blobPath(id));
+    renameIfAbsent(tree, store.path('tree', id));
+  });
+  syncFolder(store.path('blob'));
+  syncFolder(store.path('tree'));
+}
+
+/**
+ * Adds an image of trees that are in the store; one that is there stays as it is. Throws ImageError
+ * `not-found` when a tree was removed meanwhile: import it again.
+ */
+export function addImage(store: Store, image: NewImage): StoredImage {
+  const { key, manifest, layers, source, config } = image;
+  const work = openWorkspace(store, `add image ${key}`);
+  try {
+    const version = manifest.labels.find((label) => label.name === 'version')?.value;
+    const info: ImageInfo = {
+      name: manifest.name,
+      ...(version === undefined ? {} : { version }),
+      importTime: Date.now() * 1e6,
+      size: layers.reduce((sum, id) => sum + sizeOnDisk(store, id), config?.length ?? 0),
+      layers,
+      ...(source ? { source } : {}),
+    };
+    const folder = join(work.path, 'image');
+    mkdirSync(folder, { mode: 0o755 });
+    writeFileSync(join(folder, 'manifest'), JSON.stringify(manifest), { mode: 0o644, flush: true });
+    writeFileSync(join(folder, 'info'), JSON.stringify(info), { mode: 0o644, flush: true });
+    if (config) writeFileSync(join(work.path, 'blob'), config, { mode: 0o600, flush: true });
+    syncFolder(folder);
+    withStoreLock(store, () => {
+      const gone = layers.find((id) => !store.hasTree(id));
+      if (gone !== undefined)
+        throw new ImageError(
+          'not-found',
+          `add image ${key}: its tree ${gone} was removed meanwhile, import it again`,
+        );
+      if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
+      renameIfAbsent(folder, store.path('image', key));
+    });
+    syncFolder(store.path('blob'));
+    syncFolder(store.path('image'));
+  } catch (error) {
+    throw error instanceof ImageError
+      ? error
+      : writeError(`add image ${key} to the store ${store.cas}`, error);
+  } finally {
+    work.discard();
+  }
+  const stored = store.get(key);
+  if (!stored) throw new ImageError('not-found', `add image ${key}: it was removed meanwhile`);
+  return stored;
+}
+
+function sizeOnDisk(store: Store, id: string): number {
+  try {
+    return (
+      Number(readFileSync(store.path('tree', id, 'size'), 'utf8')) +
+      (statSync(store.blobPath(id), { throwIfNoEntry: false })?.size ?? 0)
+    );
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return 0;
+    throw error;
+  }
+}
+
+/** Under the store's lock, so that what is absent stays absent until the rename. */
+function renameIfAbsent(from: string, to: string): void {
+  if (!existsSync(to)) renameSync(from, to);
+}
+
+function syncAll(path: string): void {
+  const fd = openSync(path, 'r');
+  try {
+    syncfs(fd);
+  } finally {
+    closeSync(fd);
+  }
+}

@@ -1,0 +1,204 @@
+import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ImageManifest, NameValue } from '../appc/index.ts';
+import { errnoOf } from '../os/error.ts';
+import { ImageError } from './error.ts';
+import { parseKeyPrefix } from './reference.ts';
+
+/** Where a stored image came from. */
+export interface ImageSource {
+  /** The reference that was fetched, in its canonical form: a path, an URL, `docker://…`. */
+  readonly reference: string;
+  /** The name was asked for without a version, so this is what "latest" was at that time. */
+  readonly latest?: boolean;
+}
+
+/** An image in the store. */
+export interface StoredImage {
+  /** `sha512-` and 64 hex digits. */
+  readonly key: string;
+  readonly manifest: ImageManifest;
+  /** The manifest's name, and its label `version`. */
+  readonly name: string;
+  readonly version?: string;
+  /** Nanoseconds since the epoch, exact to a millisecond. */
+  readonly importTime: number;
+  readonly lastUsed: number;
+  /** Bytes: the image as received and its unpacked trees. */
+  readonly size: number;
+  /** Ids of its unpacked trees, bottom first. */
+  readonly layers: readonly string[];
+  readonly source?: ImageSource;
+}
+
+/** What `info` holds beside the manifest; the file's mtime is the time of last use. */
+export interface ImageInfo {
+  readonly name: string;
+  readonly version?: string;
+  readonly importTime: number;
+  readonly size: number;
+  readonly layers: readonly string[];
+  readonly source?: ImageSource;
+}
+
+/**
+ * The content store below DATADIR/cas, in plain files (see ARCHITECTURE.md):
+ * `blob/ID` the bytes as received, `image/KEY/{manifest,info}`, `tree/ID/{rootfs/,size}`, `file/` what
+ * is known of local files, `tmp/` work in progress. Whatever has its final name is whole.
+ *
+ * Reading needs no lock and no privilege.
+ */
+export class Store {
+  readonly dataDir: string;
+  readonly cas: string;
+
+  constructor(dataDir: string) {
+    this.dataDir = dataDir;
+    this.cas = join(dataDir, 'cas');
+  }
+
+  /** The path of a part of the store, which need not exist. */
+  path(part: 'blob' | 'image' | 'tree' | 'file' | 'tmp', ...below: string[]): string {
+    return join(this.cas, part, ...below);
+  }
+
+  /** The root of an unpacked tree: a lower directory for overlayfs. */
+  treeRoot(id: string): string {
+    return this.path('tree', id, 'rootfs');
+  }
+
+  /** The bytes of an ACI or a layer as they were received. */
+  blobPath(id: string): string {
+    return this.path('blob', id);
+  }
+
+  hasTree(id: string): boolean {
+    return statSync(this.path('tree', id), { throwIfNoEntry: false }) !== undefined;
+  }
+
+  /** The image with exactly this key, or undefined. */
+  get(key: string): StoredImage | undefined {
+    const folder = this.path('image', key);
+    try {
+      const info = JSON.parse(readFileSync(join(folder, 'info'), 'utf8')) as ImageInfo;
+      const manifest = JSON.parse(readFileSync(join(folder, 'manifest'), 'utf8')) as ImageManifest;
+      const lastUsed = Math.trunc(statSync(join(folder, 'info')).mtimeMs) * 1e6;
+      return { key, manifest, lastUsed, ...info };
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return undefined;
+      throw this.#unreadable(`image ${key}`, error);
+    }
+  }
+
+  /** All images, in the order of their keys. */
+  list(): StoredImage[] {
+    return this.#keys().flatMap((key) => this.get(key) ?? []);
+  }
+
+  /** The text of an image's manifest. Throws ImageError `not-found`. */
+  readManifest(key: string): string {
+    try {
+      return readFileSync(this.path('image', key, 'manifest'), 'utf8');
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') throw notFound(key);
+      throw this.#unreadable(`image ${key}`, error);
+    }
+  }
+
+  /**
+   * The one image whose key starts with `prefix`: `sha512-` and at least two digits; what is longer
+   * than a key is cut. Throws ImageError `bad-key`, `not-found`, `ambiguous` (surface 4.1).
+   */
+  findByKeyPrefix(prefix: string): StoredImage {
+    const cut = parseKeyPrefix(prefix);
+    const [key, ...others] = this.#keys().filter((each) => each.startsWith(cut));
+    if (others.length > 0)
+      throw new ImageError(
+        'ambiguous',
+        `ambiguous image ID "${prefix}": ${others.length + 1} images start with it, give more digits`,
+      );
+    const image = key === undefined ? undefined : this.get(key);
+    if (!image) throw notFound(prefix);
+    return image;
+  }
+
+  /**
+   * The images of this name which carry all of these labels, best first: those fetched as "latest"
+   * when no version is asked for, then by import time, newest first.
+   */
+  findByName(name: string, labels: readonly NameValue[]): StoredImage[] {
+    const anyVersion = labels.every((label) => label.name !== 'version');
+    const latest = (image: StoredImage): number => (anyVersion && image.source?.latest ? 1 : 0);
+    return this.list()
+      .filter((image) => image.name === name && labels.every((label) => carries(image, label)))
+      .sort((a, b) => latest(b) - latest(a) || b.importTime - a.importTime);
+  }
+
+  /** Notes that the image is used now; without right to write it changes nothing. */
+  touch(key: string): void {
+    const now = new Date();
+    try {
+      utimesSync(this.path('image', key, 'info'), now, now);
+    } catch (error) {
+      if (!['ENOENT', 'EACCES', 'EPERM', 'EROFS'].includes(errnoOf(error) ?? '')) throw error;
+    }
+  }
+
+  /** Makes the store's folders; images and their manifests are open to all, their content is not. */
+  create(): void {
+    try {
+      mkdirSync(this.path('image'), { recursive: true, mode: 0o755 });
+      for (const part of ['blob', 'tree', 'file', 'tmp'] as const)
+        mkdirSync(this.path(part), { recursive: true, mode: 0o700 });
+    } catch (error) {
+      throw writeError(`make the image store ${this.cas}`, error);
+    }
+  }
+
+  #keys(): string[] {
+    try {
+      return readdirSync(this.path('image')).sort();
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return [];
+      throw this.#unreadable('the images', error);
+    }
+  }
+
+  #unreadable(what: string, error: unknown): ImageError {
+    return new ImageError('io', `read ${what} in the store ${this.cas}: ${reason(error)}`, error);
+  }
+}
+
+/** Opens the store of a data folder; nothing is read or made before it is needed. */
+export function openStore(dataDir: string): Store {
+  return new Store(dataDir);
+}
+
+/** ImageError `io` for a failed write, with the reason in words. */
+export function writeError(attempt: string, error: unknown): ImageError {
+  return new ImageError('io', `${attempt}: ${reason(error)}`, error);
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied; it needs root',
+  EPERM: 'operation not permitted; it needs root',
+  EROFS: 'the file system is read-only',
+  ENOSPC: 'no space left on the disk',
+  EDQUOT: 'disk quota exceeded',
+  ENOENT: 'no such file or folder',
+  EISDIR: 'it is a folder',
+};
+
+/** Why an operation failed, in words where the errno is a common one. */
+export function reason(error: unknown): string {
+  const text = REASONS[errnoOf(error) ?? ''];
+  return text ?? (error instanceof Error ? error.message : String(error));
+}
+
+function notFound(key: string): ImageError {
+  return new ImageError('not-found', `no image IDs found for "${key}"`);
+}
+
+function carries(image: StoredImage, { name, value }: NameValue): boolean {
+  return image.manifest.labels.some((label) => label.name === name && label.value === value);
+}
