@@ -6,5 +6,30 @@
  * which does load it: import that file only where such text comes in.
  */
 export { AppcError, type AppcErrorCode } from './error.ts';
+export {
+  isKnownIsolatorName,
+  isolatorValue,
+  isolatorValues,
+  otherIsolators,
+} from './isolators.ts';
+export {
+  isACIdentifier,
+  isACName,
+  isImageHash,
+  isIPAddress,
+  isSemVer,
+  parseImageHash,
+  parseUUID,
+  sanitizeACIdentifier,
+  sanitizeACName,
+} from './names.ts';
+export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
 export type * from './pod-request.ts';
+export { bytes, milliCores, parseQuantity, type Quantity } from './quantity.ts';
+export {
+  serializeImageManifest,
+  serializePodManifest,
+  storedImageManifest,
+  storedPodManifest,
+} from './stored.ts';
 export type * from './types.ts';

@@ -38,29 +38,31 @@ export interface SelinuxContext {
   level: string;
 }
 
-/** The isolators of the spec (spec: ace.md, "Isolators"). */
-export type KnownIsolator =
-  | { name: 'resource/cpu'; value: ResourceIsolatorValue }
-  | { name: 'resource/memory'; value: ResourceIsolatorValue }
-  | { name: 'resource/block-bandwidth'; value: ResourceIsolatorValue }
-  | { name: 'resource/block-iops'; value: ResourceIsolatorValue }
-  | { name: 'resource/network-bandwidth'; value: ResourceIsolatorValue }
-  | { name: 'os/linux/capabilities-retain-set'; value: CapabilitySet }
-  | { name: 'os/linux/capabilities-remove-set'; value: CapabilitySet }
-  | { name: 'os/linux/seccomp-retain-set'; value: SeccompSet }
-  | { name: 'os/linux/seccomp-remove-set'; value: SeccompSet }
-  | { name: 'os/linux/no-new-privileges'; value: boolean }
-  | { name: 'os/linux/oom-score-adj'; value: number }
-  | { name: 'os/linux/cpu-shares'; value: number }
-  | { name: 'os/linux/selinux-context'; value: SelinuxContext }
-  | { name: 'os/linux/apparmor-profile'; value: { name: string } }
-  | { name: 'os/unix/sysctl'; value: Record<string, string> };
+/** The isolators of the spec and their values (spec: ace.md, "Isolators"). */
+export interface KnownIsolatorValues {
+  'resource/cpu': ResourceIsolatorValue;
+  'resource/memory': ResourceIsolatorValue;
+  'resource/block-bandwidth': ResourceIsolatorValue;
+  'resource/block-iops': ResourceIsolatorValue;
+  'resource/network-bandwidth': ResourceIsolatorValue;
+  'os/linux/capabilities-retain-set': CapabilitySet;
+  'os/linux/capabilities-remove-set': CapabilitySet;
+  'os/linux/seccomp-retain-set': SeccompSet;
+  'os/linux/seccomp-remove-set': SeccompSet;
+  'os/linux/no-new-privileges': boolean;
+  'os/linux/oom-score-adj': number;
+  'os/linux/cpu-shares': number;
+  'os/linux/selinux-context': SelinuxContext;
+  'os/linux/apparmor-profile': { name: string };
+  'os/unix/sysctl': Record<string, string>;
+}
 
-export type KnownIsolatorName = KnownIsolator['name'];
-export type KnownIsolatorValue<Name extends KnownIsolatorName> = Extract<
-  KnownIsolator,
-  { name: Name }
->['value'];
+export type KnownIsolatorName = keyof KnownIsolatorValues;
+
+export interface KnownIsolator<Name extends KnownIsolatorName = KnownIsolatorName> {
+  name: Name;
+  value: KnownIsolatorValues[Name];
+}
 
 /** An isolator that the spec does not define: kept as it is, enforced by nobody. */
 export interface OtherIsolator {
@@ -73,6 +75,7 @@ export type Isolator = KnownIsolator | OtherIsolator;
 
 export interface Dependency {
   imageName: string;
+  /** Image key: `sha512-` and 64 hex digits. */
   imageID?: string;
   labels: NameValue[];
   /** Bytes, informational. */
@@ -165,7 +168,7 @@ export interface ExposedPort {
 
 export interface RuntimeImage {
   name?: string;
-  /** Image key: `sha512-` and 64 or 128 hex digits. */
+  /** Image key: `sha512-` and 64 hex digits. */
   id: string;
   labels: NameValue[];
 }

@@ -1,0 +1,95 @@
+/** Isolators: which exist, which exclude each other, how a value is read from a list of them. */
+import type {
+  Isolator,
+  KnownIsolator,
+  KnownIsolatorName,
+  KnownIsolatorValues,
+  OtherIsolator,
+} from './types.ts';
+
+/** `os/linux/cpu-shares`: the kernel's range for `cpu.shares`. */
+export const cpuSharesRange = [2, 262_144] as const;
+/** `os/linux/oom-score-adj` (proc(5), `/proc/[pid]/oom_score_adj`). */
+export const oomScoreAdjRange = [-1000, 1000] as const;
+
+export const capabilityIsolators = [
+  'os/linux/capabilities-retain-set',
+  'os/linux/capabilities-remove-set',
+] as const;
+export const seccompIsolators = [
+  'os/linux/seccomp-retain-set',
+  'os/linux/seccomp-remove-set',
+] as const;
+
+const known: ReadonlySet<string> = new Set<KnownIsolatorName>([
+  'resource/cpu',
+  'resource/memory',
+  'resource/block-bandwidth',
+  'resource/block-iops',
+  'resource/network-bandwidth',
+  ...capabilityIsolators,
+  ...seccompIsolators,
+  'os/linux/no-new-privileges',
+  'os/linux/oom-score-adj',
+  'os/linux/cpu-shares',
+  'os/linux/selinux-context',
+  'os/linux/apparmor-profile',
+  'os/unix/sysctl',
+]);
+
+/** Names of which a list may hold one entry at most. */
+const single: ReadonlySet<string> = new Set([
+  ...seccompIsolators,
+  'os/linux/oom-score-adj',
+  'os/linux/cpu-shares',
+]);
+
+export function isKnownIsolatorName(name: string): name is KnownIsolatorName {
+  return known.has(name);
+}
+
+/** The isolators that nothing enforces, for a warning. */
+export function otherIsolators(isolators: readonly Isolator[]): OtherIsolator[] {
+  return isolators.filter((isolator) => !isKnownIsolatorName(isolator.name));
+}
+
+/**
+ * Whether a name belongs to the spec's own name spaces, where an unknown name is a mistake and not
+ * somebody's extension.
+ */
+export function isReservedIsolatorName(name: string): boolean {
+  return name.startsWith('resource/') || name.startsWith('os/');
+}
+
+/** All values of one isolator, in order. */
+export function isolatorValues<Name extends KnownIsolatorName>(
+  isolators: readonly Isolator[],
+  name: Name,
+): KnownIsolatorValues[Name][] {
+  const matches = (isolator: Isolator): isolator is KnownIsolator<Name> => isolator.name === name;
+  return isolators.filter(matches).map(({ value }) => value);
+}
+
+/** The value in force of one isolator: the last of its name. */
+export function isolatorValue<Name extends KnownIsolatorName>(
+  isolators: readonly Isolator[],
+  name: Name,
+): KnownIsolatorValues[Name] | undefined {
+  return isolatorValues(isolators, name).at(-1);
+}
+
+/** Why a list of isolators cannot hold together, with the index of the later one, or undefined. */
+export function isolatorConflict(
+  isolators: readonly Isolator[],
+): { index: number; why: string } | undefined {
+  const seen = new Set<string>();
+  for (const [index, { name }] of isolators.entries()) {
+    const rival = [capabilityIsolators, seccompIsolators]
+      .find((pair) => pair.some((member) => member === name))
+      ?.find((member) => member !== name);
+    if (rival !== undefined && seen.has(rival)) return { index, why: `conflicts with ${rival}` };
+    if (single.has(name) && seen.has(name)) return { index, why: 'may be given only once' };
+    seen.add(name);
+  }
+  return undefined;
+}
