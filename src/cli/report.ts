@@ -1,0 +1,22 @@
+import { errorChain } from '../os/error.ts';
+
+/**
+ * An error for stderr: one line with the message and, where it says more, the innermost cause. In
+ * debug mode the whole chain, a line for each.
+ */
+export function errorText(prefix: string, error: unknown, debug: boolean): string {
+  const chain = errorChain(error).map(oneLine);
+  const [message = 'unknown error'] = chain;
+  if (debug)
+    return chain.map((text, depth) => `${depth === 0 ? prefix : indent(depth)}${text}\n`).join('');
+  const innermost = chain.at(-1) ?? '';
+  return `${prefix}${message}${message.includes(innermost) ? '' : `: ${innermost}`}\n`;
+}
+
+function indent(depth: number): string {
+  return `${'  '.repeat(depth)}└─`;
+}
+
+function oneLine(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
+}
