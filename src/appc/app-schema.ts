@@ -1,6 +1,7 @@
 /** Schema of an app section (spec: aci.md, "app"). */
 import * as z from 'zod/mini';
 import { isolatorList } from './isolator-schema.ts';
+import { isEnvironmentName } from './names.ts';
 import {
   absolutePath,
   acName,
@@ -20,7 +21,7 @@ import type { App, NameValue, Port } from './types.ts';
 const environment: z.ZodMiniType<NameValue[]> = uniqueByName(
   object({
     name: z.string().check(
-      z.refine((name) => /^[A-Za-z_][A-Za-z_0-9.-]*$/.test(name), {
+      z.refine(isEnvironmentName, {
         error: ({ input }) => `${quote(input)} is not the name of an environment variable`,
       }),
     ),

@@ -5,7 +5,25 @@
  * `./parse.ts` (parseImageManifest, parsePodManifest, validateImageManifest, validatePodManifest),
  * which does load it: import that file only where such text comes in.
  */
+export { boundingSet, defaultCapabilities } from './capabilities.ts';
+export { parseEnvFiles } from './env-file.ts';
+export { appEnvironment, mergeEnvironments } from './environment.ts';
 export { AppcError, type AppcErrorCode } from './error.ts';
+export {
+  addNameValue,
+  parseBool,
+  parseCapsFlag,
+  parseCpuFlag,
+  parseCpuSharesFlag,
+  parseGidsFlag,
+  parseMemoryFlag,
+  parseMountFlag,
+  parseNameValue,
+  parseOomScoreAdjFlag,
+  parsePortFlag,
+  parseSeccompFlag,
+  parseVolumeFlag,
+} from './flags.ts';
 export {
   isKnownIsolatorName,
   isolatorValue,
@@ -15,6 +33,7 @@ export {
 export {
   isACIdentifier,
   isACName,
+  isEnvironmentName,
   isImageHash,
   isIPAddress,
   isSemVer,
@@ -26,6 +45,7 @@ export {
 export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
 export type * from './pod-request.ts';
 export { bytes, milliCores, parseQuantity, type Quantity } from './quantity.ts';
+export { noNewPrivileges, type SeccompFilter, seccompFilter } from './seccomp.ts';
 export {
   serializeImageManifest,
   serializePodManifest,

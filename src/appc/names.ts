@@ -91,3 +91,8 @@ const ipv4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]
 export function isIPAddress(text: string): boolean {
   return ipv4.test(text) || (/^[0-9a-fA-F:.]*:/.test(text) && URL.canParse(`http://[${text}]/`));
 }
+
+/** Whether the text may name an environment variable (spec: aci.md, "environment"). */
+export function isEnvironmentName(text: string): boolean {
+  return /^[A-Za-z_][A-Za-z_0-9.-]*$/.test(text);
+}
