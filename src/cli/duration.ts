@@ -1,4 +1,5 @@
-import { parseBool } from './flags.ts';
+import { flagError, usageError } from './error.ts';
+import { type Flags, parseBool } from './flags.ts';
 
 const milliseconds: Readonly<Record<string, number>> = {
   ns: 1e-6,
@@ -40,4 +41,24 @@ export function parseWait(text: string): number | undefined {
   if (literal !== undefined) return literal ? Number.POSITIVE_INFINITY : 0;
   const duration = parseDuration(text);
   return duration !== undefined && duration < 0 ? Number.POSITIVE_INFINITY : duration;
+}
+
+/** Milliseconds of a flag that takes a duration; it must not be negative. */
+export function durationFlag(flags: Flags, name: string): number {
+  const text = flags.value(name) ?? '';
+  const duration = parseDuration(text);
+  if (duration === undefined || duration < 0)
+    throw flagError(name, `must be a duration such as 30m or 1h30m, not "${text}"`);
+  return duration;
+}
+
+/** Milliseconds that a flag such as `--wait` waits, see `parseWait`. */
+export function waitFlag(flags: Flags, name: string): number {
+  const text = flags.value(name) ?? '';
+  const wait = parseWait(text);
+  if (wait === undefined)
+    throw usageError(
+      `--${name}: must be true, false or a duration with its unit such as 30s, not "${text}"`,
+    );
+  return wait;
 }

@@ -3,6 +3,8 @@ import { DomainError } from '../os/error.ts';
 export type CliErrorCode =
   /** The command line can't be understood. */
   | 'usage'
+  /** A flag got a value that it can't have. */
+  | 'flag-value'
   /** No command was named. */
   | 'missing-command'
   /** The command needs root. */
@@ -25,6 +27,11 @@ export class CliError extends DomainError<CliErrorCode> {
 /** rkt's "rkt itself failed": far from what apps use, so that scripts can tell them apart. */
 export const EXIT_FAILURE = 254;
 
+/** The command line does not follow the command's synopsis, which is shown with it. */
 export function usageError(message: string): CliError {
   return new CliError('usage', message);
+}
+
+export function flagError(flag: string, why: string, cause?: unknown): CliError {
+  return new CliError('flag-value', `--${flag}: ${why}`, cause);
 }

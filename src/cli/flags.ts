@@ -1,5 +1,5 @@
 import type { FlagSpec } from './command.ts';
-import { usageError } from './error.ts';
+import { flagError } from './error.ts';
 
 /** Go's strconv.ParseBool, as scripts written for rkt use it; undefined for any other word. */
 export function parseBool(text: string): boolean | undefined {
@@ -25,9 +25,9 @@ export class Flags {
   add(spec: FlagSpec, value: string | undefined): void {
     const text = value ?? (spec.kind === 'bool' ? 'true' : (spec.bare ?? ''));
     if (spec.kind === 'bool' && parseBool(text) === undefined)
-      throw usageError(`--${spec.name} is true or false, not "${text}"`);
+      throw flagError(spec.name, `must be true or false, not "${text}"`);
     if (spec.choices && !spec.choices.includes(text))
-      throw usageError(`--${spec.name} is ${oneOf(spec.choices)}, not "${text}"`);
+      throw flagError(spec.name, `must be ${oneOf(spec.choices)}, not "${text}"`);
     const given = this.#given.get(spec.name);
     if (given) given.push(text);
     else this.#given.set(spec.name, [text]);

@@ -3,7 +3,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import type { Config, ConfigRoots } from '../config/index.ts';
 import { errnoOf } from '../os/error.ts';
 import type { Globals, InsecureOption } from './context.ts';
-import { CliError, usageError } from './error.ts';
+import { CliError, flagError } from './error.ts';
 import type { Flags } from './flags.ts';
 
 const builtInDataDir = '/var/lib/rkt';
@@ -33,7 +33,7 @@ export function resolveGlobals(flags: Flags, config: Config): Globals {
 
 function folder(flags: Flags, name: string): string | undefined {
   const value = flags.value(name);
-  if (value === '') throw usageError(`--${name} must not be empty`);
+  if (value === '') throw flagError(name, 'must not be empty');
   return value === undefined ? undefined : resolve(value);
 }
 
@@ -73,14 +73,15 @@ export function parseInsecure(list: string): ReadonlySet<InsecureOption> {
   const words = list.split(',').map((word) => word.trim().toLowerCase());
   words.forEach((word, at) => {
     if (words.indexOf(word) < at)
-      throw usageError(`--insecure-options: duplicated option "${word}"`);
+      throw flagError('insecure-options', `duplicated option "${word}"`);
   });
   return new Set(
     words.flatMap((word) => {
       const options = tokens.get(word);
       if (!options)
-        throw usageError(
-          `--insecure-options: unknown option "${word}", must be among ${[...tokens.keys()].join(', ')}`,
+        throw flagError(
+          'insecure-options',
+          `unknown option "${word}", must be among ${[...tokens.keys()].join(', ')}`,
         );
       return options;
     }),
