@@ -43,7 +43,15 @@ export {
   sanitizeACName,
 } from './names.ts';
 export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
+export {
+  checkPodManifest,
+  checkPodRequest,
+  mutableAnnotation,
+  podManifest,
+  specVersion,
+} from './pod-plan.ts';
 export type * from './pod-request.ts';
+export { type ForwardedPort, resolvePorts } from './ports.ts';
 export { bytes, milliCores, parseQuantity, type Quantity } from './quantity.ts';
 export { noNewPrivileges, type SeccompFilter, seccompFilter } from './seccomp.ts';
 export {
