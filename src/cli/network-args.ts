@@ -46,7 +46,7 @@ export function parseNetworks(flags: Flags): NetworkChoice[] {
 function parseNetwork(text: string): NetworkChoice {
   const colon = text.indexOf(':');
   const name = colon < 0 ? text : text.slice(0, colon);
-  if (name === '') throw usageError('--net: netname must not be empty');
+  if (name === '') throw flagError('net', 'netname must not be empty');
   if (colon < 0) return { name };
   if (name === 'all' || alone.includes(name))
     throw flagError('net', `arguments are not supported by network "${name}"`);
