@@ -83,17 +83,24 @@ const values: { [Name in KnownIsolatorName]: z.ZodMiniType<KnownIsolatorValues[N
   ),
 };
 
+/** JSON.parse reads any depth, JSON.stringify does not. */
+function isWritable(value: unknown): boolean {
+  try {
+    JSON.stringify(value);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 const isolator = z.pipe(
   object({ name: acIdentifier, value: z.unknown() }),
   z.transform(({ name, value }, context): Isolator => {
+    const wrong = (member: 'name' | 'value', message: string) =>
+      context.issues.push({ code: 'custom', message, path: [member], input: value });
     if (!isKnownIsolatorName(name)) {
-      if (isReservedIsolatorName(name))
-        context.issues.push({
-          code: 'custom',
-          message: `unknown isolator ${quote(name)}`,
-          path: ['name'],
-          input: name,
-        });
+      if (isReservedIsolatorName(name)) wrong('name', `unknown isolator ${quote(name)}`);
+      else if (!isWritable(value)) wrong('value', 'is nested too deeply');
       return { name, value };
     }
     const result = values[name].safeParse(value, { error: describe });

@@ -89,7 +89,10 @@ const ipv4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]
 
 /** Whether the text is an IPv4 or IPv6 address (without `node:net`, which takes 5 ms to load). */
 export function isIPAddress(text: string): boolean {
-  return ipv4.test(text) || (/^[0-9a-fA-F:.]*:/.test(text) && URL.canParse(`http://[${text}]/`));
+  return (
+    ipv4.test(text) ||
+    (/^[0-9a-fA-F:.]*$/.test(text) && text.includes(':') && URL.canParse(`http://[${text}]/`))
+  );
 }
 
 /** Whether the text may name an environment variable (spec: aci.md, "environment"). */
