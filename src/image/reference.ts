@@ -21,6 +21,12 @@ export type ImageReference =
   /** `tag` is `NAME:TAG` as `docker save` was given it. */
   | { kind: 'docker-archive'; path: string; tag?: string };
 
+/** A reference to something on this machine. */
+export type LocalReference = Extract<
+  ImageReference,
+  { kind: 'file' | 'oci' | 'oci-archive' | 'docker-archive' }
+>;
+
 type Of<Kind extends ImageReference['kind']> = Extract<ImageReference, { kind: Kind }>;
 
 /**

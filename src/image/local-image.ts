@@ -1,0 +1,106 @@
+import { createHash } from 'node:crypto';
+import { basename } from 'node:path';
+import { sanitizeACIdentifier } from '../appc/names.ts';
+import type { NameValue } from '../appc/types.ts';
+import { type DockerReference, parseDockerReference } from './docker-reference.ts';
+import { ImageError } from './error.ts';
+import { importLayer, type LayerInput } from './layer.ts';
+import { imageManifestOf, type OciOrigin } from './oci-config.ts';
+import { parseConfig } from './oci-schema.ts';
+import { addImage } from './publish.ts';
+import type { Store, StoredImage } from './store.ts';
+
+/** An image found in a layout or archive: its config is verified, its layers are still to be. */
+export interface LocalImage {
+  /** The path it was found at. */
+  readonly where: string;
+  /** The canonical reference, such as `oci:/srv/layout:v1`. */
+  readonly reference: string;
+  /** Its `TAG` or `NAME:TAG` there. */
+  readonly tag?: string;
+  readonly config: Buffer;
+  readonly configDigest: string;
+  readonly manifestDigest?: string;
+  /** Bottom first, without their diff ids. */
+  readonly layers: readonly LayerInput[];
+}
+
+/**
+ * Brings an OCI or Docker image into the store: config to manifest, then each layer, checked against
+ * the diff ids of the config, then the image under the hash of its config.
+ *
+ * @param warn gets a line for whatever of the config appc cannot express
+ * @throws ImageError
+ */
+export async function storeLocalImage(
+  store: Store,
+  image: LocalImage,
+  warn: (line: string) => void,
+): Promise<StoredImage> {
+  const config = parseConfig(image.config, `image config ${image.configDigest} of ${image.where}`);
+  const diffIds = config.rootfs.diff_ids;
+  if (diffIds.length !== image.layers.length)
+    throw new ImageError(
+      'bad-image',
+      `${image.where} has ${image.layers.length} layers, but its config names ${diffIds.length}`,
+    );
+  if (diffIds.length === 0)
+    throw new ImageError('bad-image', `${image.where} has no layers, so there is nothing to run`);
+  const { manifest, warnings } = imageManifestOf(config, originOf(image));
+
+  const key = `sha512-${createHash('sha512').update(image.config).digest('hex').slice(0, 64)}`;
+  const layers: string[] = [];
+  for (const [n, layer] of image.layers.entries()) {
+    const diffId = diffIds[n];
+    layers.push(await importLayer(store, { ...layer, ...(diffId !== undefined && { diffId }) }));
+  }
+  const latest = manifest.labels.every(
+    ({ name, value }) => name !== 'version' || value === 'latest',
+  );
+  const stored = addImage(store, {
+    key,
+    manifest,
+    layers,
+    config: image.config,
+    source: { reference: image.reference, latest },
+  });
+  for (const warning of warnings) warn(`${image.where}: ${warning}`);
+  return stored;
+}
+
+/**
+ * Name and version: those of the tag when it is a whole `NAME:TAG`, else the path's last part and
+ * the tag.
+ */
+function originOf(image: LocalImage): OciOrigin {
+  const named = image.tag === undefined ? undefined : wholeName(image.tag);
+  const version = named ? named.tag : image.tag;
+  const file = basename(image.where).replace(/\.(tar(\.\w+)?|tgz|oci)$/, '');
+  const known: (NameValue | undefined)[] = [
+    { name: 'originalname', value: image.tag ?? file },
+    named && { name: 'registryurl', value: named.registry },
+    named && { name: 'repository', value: named.repository },
+    version === undefined ? undefined : { name: 'tag', value: version },
+    { name: 'imageid', value: image.configDigest },
+    image.manifestDigest === undefined
+      ? undefined
+      : { name: 'manifesthash', value: image.manifestDigest },
+  ];
+  return {
+    name: sanitizeACIdentifier(named ? `${named.registry}/${named.repository}` : file),
+    ...(version !== undefined && { version }),
+    annotations: known
+      .filter((annotation) => annotation !== undefined)
+      .map(({ name, value }) => ({ name: `appc.io/docker/${name}`, value })),
+  };
+}
+
+/** The tag as a whole name; a mere tag, or what is no Docker reference, gives undefined. */
+function wholeName(tag: string): DockerReference | undefined {
+  if (!/[/:]/.test(tag)) return undefined;
+  try {
+    return parseDockerReference(tag);
+  } catch {
+    return undefined;
+  }
+}

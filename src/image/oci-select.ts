@@ -1,0 +1,138 @@
+import { hostArch, runnable } from '../appc/platform.ts';
+import { type ByteRange, readDocument, readVerified } from './byte-range.ts';
+import { ImageError } from './error.ts';
+import { archLabel } from './oci-config.ts';
+import { type Descriptor, type OciIndex, type Platform, parseIndex } from './oci-schema.ts';
+
+/** A place that holds blobs by digest: a layout folder or an archive of one. */
+export interface BlobSource {
+  /** Its path, for messages. */
+  readonly where: string;
+  readonly index: ByteRange;
+  find(digest: string): ByteRange | undefined;
+}
+
+/** The manifest of one image, and the name that the index has for it. */
+export interface Candidate {
+  readonly descriptor: Descriptor;
+  /** `TAG`, or a whole `NAME:TAG`. */
+  readonly tag?: string;
+}
+
+const indexTypes = new Set([
+  'application/vnd.oci.image.index.v1+json',
+  'application/vnd.docker.distribution.manifest.list.v2+json',
+]);
+
+/**
+ * Chooses an image: the one of this tag (or digest) if one is asked for, else the only one; and
+ * where there is one per platform, that of this host. Indexes in the index are followed.
+ *
+ * @throws ImageError `not-found`, `ambiguous` with the choices, and as for reading the indexes
+ */
+export function chooseManifest(
+  source: BlobSource,
+  tag?: string,
+  arches: readonly string[] = runnable(hostArch()),
+): Candidate {
+  const { where } = source;
+  const all = readIndex(source, source.index);
+  const wanted = tag === undefined ? all : all.filter((each) => namesOf(each).includes(tag));
+  const candidates = leaves(source, wanted);
+  const [first, ...others] = candidates;
+  if (!first) {
+    const has = all.length === 0 ? 'it is empty' : `it has ${choices(leaves(source, all))}`;
+    const what = tag === undefined ? 'image' : `image "${tag}"`;
+    throw new ImageError('not-found', `no ${what} in ${where}: ${has}`);
+  }
+  if (others.length === 0) return first;
+
+  const fitting = forHost(candidates, arches);
+  if (fitting[0] && fitting.length === 1) return fitting[0];
+  if (fitting.length === 0 && candidates.every(({ descriptor }) => descriptor.platform))
+    throw new ImageError(
+      'not-found',
+      `no image for linux on ${arches.join(' or ')} in ${where}: it has ${choices(candidates)}`,
+    );
+  const several = fitting.length > 0 ? fitting : candidates;
+  throw new ImageError(
+    'ambiguous',
+    `several images in ${where}, add ":" and one of them: ${choices(several)}`,
+  );
+}
+
+/** Reads the blob of a descriptor. Throws ImageError `not-found`, `mismatch`, `bad-image`, `io`. */
+export function readBlob(source: BlobSource, descriptor: Descriptor, kind: string): Buffer {
+  const what = `${kind} ${descriptor.digest} of ${source.where}`;
+  return readVerified(findBlob(source, descriptor, kind), descriptor, what);
+}
+
+/** Where the blob of a descriptor is. Throws ImageError `not-found`. */
+export function findBlob(source: BlobSource, { digest }: Descriptor, kind: string): ByteRange {
+  const range = source.find(digest);
+  if (!range)
+    throw new ImageError('not-found', `${kind} ${digest} is missing from ${source.where}`);
+  return range;
+}
+
+function readIndex(source: BlobSource, range: ByteRange): OciIndex['manifests'] {
+  const what = `index.json of ${source.where}`;
+  return parseIndex(readDocument(range, what), what).manifests;
+}
+
+/** All manifests below some descriptors, each once, however deep the indexes are nested. */
+function leaves(source: BlobSource, descriptors: readonly Descriptor[]): Candidate[] {
+  const queue: Candidate[] = descriptors.map((descriptor) => {
+    const tag = namesOf(descriptor)[0];
+    return { descriptor, ...(tag !== descriptor.digest && tag !== undefined && { tag }) };
+  });
+  const found: Candidate[] = [];
+  const seen = new Set<string>();
+  for (const candidate of queue) {
+    const { descriptor } = candidate;
+    if (seen.has(descriptor.digest)) continue;
+    seen.add(descriptor.digest);
+    if (!indexTypes.has(descriptor.mediaType)) {
+      found.push(candidate);
+      continue;
+    }
+    const where = `image index ${descriptor.digest} of ${source.where}`;
+    const nested = parseIndex(readBlob(source, descriptor, 'image index'), where);
+    queue.push(...nested.manifests.map((child) => ({ ...candidate, descriptor: child })));
+  }
+  return found;
+}
+
+/** What a user may call an entry of the index, the fullest first. */
+function namesOf({ annotations, digest }: Descriptor): string[] {
+  return [
+    annotations['io.containerd.image.name'],
+    annotations['org.opencontainers.image.ref.name'],
+    digest,
+  ].filter((name) => name !== undefined);
+}
+
+/** Those that the host runs best: of its own architecture, if there are any. */
+function forHost(candidates: readonly Candidate[], arches: readonly string[]): Candidate[] {
+  for (const arch of arches) {
+    const fitting = candidates.filter(({ descriptor: { platform } }) => fits(platform, arch));
+    if (fitting.length > 0) return fitting;
+  }
+  return [];
+}
+
+function fits(platform: Platform | undefined, arch: string): boolean {
+  if (platform?.os !== 'linux' || archLabel(platform) !== arch) return false;
+  // amd64's variants v2 and up need a newer CPU than the label promises.
+  return arch !== 'amd64' || platform.variant === undefined || platform.variant === 'v1';
+}
+
+function choices(candidates: readonly Candidate[]): string {
+  return candidates
+    .map(({ tag, descriptor: { digest, platform } }) => {
+      const parts = [platform?.os, platform?.architecture, platform?.variant];
+      const on = platform ? ` (${parts.filter((part) => part !== undefined).join('/')})` : '';
+      return `${tag ?? digest}${on}`;
+    })
+    .join(', ');
+}
