@@ -50,7 +50,8 @@ function realPath(path: string): string {
 
 /** What each protection guards, in the words of the warning that it is off. */
 const protections: Readonly<Record<InsecureOption, string>> = {
-  image: 'image signatures are not verified',
+  // Said for each image, where it is taken.
+  image: '',
   tls: 'TLS certificates are not verified',
   ondisk: '',
   http: 'plain HTTP is allowed',

@@ -14,6 +14,8 @@ import {
   type ResolverChoice,
 } from './network-args.ts';
 
+export type { HostsChoice, NetworkChoice, ResolverChoice };
+
 /** Where the apps come from: images of the command line, or a ready pod manifest. */
 export type PodSource =
   | { readonly kind: 'images'; readonly request: PodRequest }

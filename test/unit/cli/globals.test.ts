@@ -65,9 +65,9 @@ describe('--insecure-options', () => {
     expect(() => parseInsecure('bogus')).toThrow('unknown option "bogus"');
     expect(() => parseInsecure('toString')).toThrow('unknown option');
   });
-  it('is warned of in one line', () => {
-    expect(insecureWarning(new Set(['image', 'seccomp']))).toBe(
-      'warning: image signatures are not verified; system calls of apps are not filtered (--insecure-options)',
+  it('is warned of in one line, except for what is said for each image', () => {
+    expect(insecureWarning(new Set(['image', 'http', 'seccomp']))).toBe(
+      'warning: plain HTTP is allowed; system calls of apps are not filtered (--insecure-options)',
     );
     expect(insecureWarning(new Set(['ondisk']))).toBeUndefined();
   });
