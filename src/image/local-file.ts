@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import {
   type BigIntStats,
+  fstatSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -38,22 +39,35 @@ export function cachedFile(store: Store, path: string, part = ''): StoredImage |
   }
 }
 
-/**
- * Remembers which image a file holds. `stats` were taken of the open file before its first byte was
- * read; nothing is recorded when the file has changed since, or so shortly before that a later
- * change might not show.
- */
+/** A file as it was at one moment. */
+export interface FileSnapshot {
+  readonly state: string;
+  /** A change after that moment shows in the file's timestamps. */
+  readonly settled: boolean;
+}
+
+/** Takes note of an open file (or of a path) before its first byte is read, for `rememberFile`. */
+export function snapshotFile(file: number | string): FileSnapshot {
+  const stats =
+    typeof file === 'number' ? fstatSync(file, { bigint: true }) : statSync(file, { bigint: true });
+  return { state: stateOf(stats), settled: Date.now() - Number(stats.ctimeMs) >= SETTLED };
+}
+
+/** Remembers which image a file holds, unless the file may have changed since it was first seen. */
 export function rememberFile(
   store: Store,
   path: string,
-  stats: BigIntStats,
+  before: FileSnapshot,
   key: string,
   part = '',
 ): void {
-  const state = stateOf(stats);
   const now = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (!now || stateOf(now) !== state || Date.now() - Number(stats.ctimeMs) < SETTLED) return;
-  writeFileAtomic(recordPath(store, path, part), JSON.stringify({ key, state }), 0o600);
+  if (!before.settled || !now || stateOf(now) !== before.state) return;
+  writeFileAtomic(
+    recordPath(store, path, part),
+    JSON.stringify({ key, state: before.state } satisfies FileRecord),
+    0o600,
+  );
 }
 
 /** Drops what is remembered about the files of an image. */

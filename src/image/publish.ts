@@ -49,15 +49,13 @@ export function withStoreLock<T>(store: Store, change: () => T): T {
   }
 }
 
-/** Makes the store and a workspace in it. Throws ImageError `io`, which names the `attempt`. */
-export function openWorkspace(store: Store, attempt: string): Workspace {
+/** Makes the store and a workspace in it. Throws ImageError `io`. */
+export function openWorkspace(store: Store): Workspace {
+  store.create();
   try {
-    store.create();
     return makeWorkspace(store.path('tmp'));
   } catch (error) {
-    throw error instanceof ImageError
-      ? error
-      : writeError(`${attempt} into the store ${store.cas}`, error);
+    throw writeError(`write to the image store ${store.cas}`, error);
   }
 }
 
@@ -83,7 +81,7 @@ export function installTree(store: Store, work: Workspace, id: string, size: num
  */
 export function addImage(store: Store, image: NewImage): StoredImage {
   const { key, manifest, layers, source, config } = image;
-  const work = openWorkspace(store, `add image ${key}`);
+  const work = openWorkspace(store);
   try {
     const version = manifest.labels.find((label) => label.name === 'version')?.value;
     const info: ImageInfo = {

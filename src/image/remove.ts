@@ -53,7 +53,7 @@ export function clearLeftovers(store: Store): number {
 
 /** Runs `move`, which renames things into the workspace under the store's lock, then deletes them. */
 function takeOut<T>(store: Store, attempt: string, move: (work: Workspace) => T): T {
-  const work = openWorkspace(store, attempt);
+  const work = openWorkspace(store);
   try {
     const result = withStoreLock(store, () => move(work));
     for (const part of ['image', 'tree', 'blob'] as const) syncFolder(store.path(part));

@@ -1,5 +1,5 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { ImageManifest, NameValue } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
 import { ImageError } from './error.ts';
@@ -53,8 +53,8 @@ export class Store {
   readonly cas: string;
 
   constructor(dataDir: string) {
-    this.dataDir = dataDir;
-    this.cas = join(dataDir, 'cas');
+    this.dataDir = resolve(dataDir);
+    this.cas = join(this.dataDir, 'cas');
   }
 
   /** The path of a part of the store, which need not exist. */

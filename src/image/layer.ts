@@ -1,0 +1,164 @@
+import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Readable } from 'node:stream';
+import { errnoOf } from '../os/error.ts';
+import { setXattr } from '../os/syscalls.ts';
+import { ImageError } from './error.ts';
+import { installTree, openWorkspace } from './publish.ts';
+import { reason, type Store } from './store.ts';
+import { badTar, quoteName, whiteoutHeader } from './tar-headers.ts';
+import type { TarEntry, Verdict } from './tar-walker.ts';
+import { TreeRules } from './tree-rules.ts';
+import { type Content, unpack } from './unpack.ts';
+
+/** One layer of an OCI or Docker image, and what is promised about it. */
+export interface LayerInput {
+  /** What errors call it, such as `layer 2 of /a/b.tar`. */
+  readonly name: string;
+  /** Its bytes as they are distributed, compressed or not; called at most once. */
+  readonly open: () => Readable;
+  /** `sha256:HEX` of the uncompressed tar: checked, and gives the tree its id. */
+  readonly diffId?: string;
+  /** `sha256:HEX` and length of the bytes as distributed: checked when given. */
+  readonly digest?: string;
+  readonly size?: number;
+}
+
+/**
+ * Unpacks a layer into the store, its whiteouts as overlayfs knows them; returns the tree's id,
+ * `sha256-HEX` of its diff id. A layer whose tree is there is not read.
+ *
+ * @throws ImageError whose message names the layer and the reason; nothing is left behind
+ */
+export async function importLayer(store: Store, layer: LayerInput): Promise<string> {
+  try {
+    const wanted = layer.diffId && treeId(layer.diffId);
+    if (wanted && store.hasTree(wanted)) return wanted;
+    return await unpackLayer(store, layer);
+  } catch (error) {
+    const code = error instanceof ImageError ? error.code : 'io';
+    throw new ImageError(code, `import ${layer.name}: ${reason(error)}`, error);
+  }
+}
+
+async function unpackLayer(store: Store, layer: LayerInput): Promise<string> {
+  const work = openWorkspace(store);
+  try {
+    const content = new LayerContent();
+    const into = 'tree/rootfs';
+    const unpacked = await unpack(layer.open(), work, content, {
+      hash: 'sha256',
+      hashBlob: layer.digest !== undefined,
+      into,
+      refuse: () => undefined,
+    });
+    const { blobDigest, blobSize, tarDigest } = unpacked;
+    if (layer.size !== undefined && layer.size !== blobSize)
+      throw new ImageError('mismatch', `it has ${blobSize} bytes, not ${layer.size}`);
+    if (layer.digest !== undefined && layer.digest !== `sha256:${blobDigest}`)
+      throw new ImageError('mismatch', `its digest is sha256:${blobDigest}, not ${layer.digest}`);
+    if (layer.diffId !== undefined && layer.diffId !== `sha256:${tarDigest}`)
+      throw new ImageError('mismatch', `its diff id is sha256:${tarDigest}, not ${layer.diffId}`);
+    content.markOpaque(join(work.path, into));
+    const id = `sha256-${tarDigest}`;
+    installTree(store, work, id, unpacked.treeSize);
+    return id;
+  } finally {
+    work.discard();
+  }
+}
+
+function treeId(diffId: string): string {
+  const [, hex] = /^sha256:([0-9a-f]{64})$/.exec(diffId) ?? [];
+  if (hex === undefined)
+    throw new ImageError('unsupported', `its diff id ${quoteName(diffId)} is no sha256 digest`);
+  return `sha256-${hex}`;
+}
+
+const WHITEOUT = '.wh.';
+/** A whiteout of all that the lower layers have in its folder. */
+const OPAQUE = '.wh..wh..opq';
+/** Other names that start like this are aufs's own, and mean nothing elsewhere. */
+const RESERVED = '.wh..wh.';
+
+/**
+ * What an OCI layer may hold (image-spec, layer.md). Whiteouts are kept back until the whole layer is
+ * known: they concern lower layers only, so what the layer itself has at their path wins.
+ */
+class LayerContent implements Content {
+  readonly #rules = new TreeRules(true);
+  readonly #whiteouts = new Set<string>();
+  readonly #opaque = new Set<string>();
+
+  judge(entry: TarEntry): Verdict {
+    const path = this.#rules.normalise(entry.name);
+    const slash = path.lastIndexOf('/') + 1;
+    const [folder, base] = [path.slice(0, Math.max(0, slash - 1)), path.slice(slash)];
+    if (base === OPAQUE) this.#opaque.add(folder);
+    else if (path.startsWith(RESERVED) || path.includes(`/${RESERVED}`)) return 'drop';
+    else if (base.startsWith(WHITEOUT)) this.#addWhiteout(folder, base);
+    else {
+      this.#rules.add(path, entry);
+      return 'pass';
+    }
+    return 'drop';
+  }
+
+  #addWhiteout(folder: string, base: string): void {
+    const name = base.slice(WHITEOUT.length);
+    if (name === '' || name === '.' || name === '..')
+      throw badTar(`the whiteout ${quoteName(base)} names no file`);
+    this.#whiteouts.add(folder === '' ? name : `${folder}/${name}`);
+  }
+
+  finish(): Buffer[] {
+    for (const folder of this.#opaque) this.#rules.checkParents(`${folder}/.`);
+    for (const path of this.#whiteouts) this.#rules.checkParents(path);
+    const headers: Buffer[] = [];
+    for (const path of this.#whiteouts) {
+      const kind = this.#rules.kind(path);
+      if (kind === undefined) headers.push(whiteoutHeader(path));
+      else if (kind === 'folder' || kind === 'implied') this.#opaque.add(path);
+    }
+    return headers;
+  }
+
+  /** Marks the folders of opaque whiteouts in the unpacked tree at `root`. */
+  markOpaque(root: string): void {
+    for (const folder of this.#opaque) {
+      const fd = openFolder(root, folder);
+      try {
+        setXattr(fd, 'trusted.overlay.opaque', 'y');
+      } finally {
+        closeSync(fd);
+      }
+    }
+  }
+}
+
+/** Opens a folder below `root` step by step, making what is missing and following no link. */
+function openFolder(root: string, path: string): number {
+  const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
+  let fd = openSync(root, flags);
+  for (const name of path === '' ? [] : path.split('/')) {
+    const step = Buffer.from(`/proc/self/fd/${fd}/${name}`, 'latin1');
+    try {
+      makeFolder(step);
+      const next = openSync(step, flags);
+      closeSync(fd);
+      fd = next;
+    } catch (error) {
+      closeSync(fd);
+      throw error;
+    }
+  }
+  return fd;
+}
+
+function makeFolder(path: Buffer): void {
+  try {
+    mkdirSync(path, { mode: 0o755 });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+}
