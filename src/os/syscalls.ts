@@ -1,5 +1,6 @@
+import { closeSync, constants, openSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { constants } from 'node:os';
+import { constants as os } from 'node:os';
 import { DomainError } from './error.ts';
 
 /** A system call failed; `errno` is its name, such as `EBUSY`. */
@@ -31,12 +32,16 @@ function native(prototype: string): Native {
   return call;
 }
 
-const errnoNames = new Map(Object.entries(constants.errno).map(([name, n]) => [n, name]));
+const errnoNames = new Map(Object.entries(os.errno).map(([name, n]) => [n, name]));
+
+function lastErrno(): string {
+  const errno = koffi?.errno() ?? 0;
+  return errnoNames.get(errno) ?? `errno ${errno}`;
+}
 
 function check(result: number, call: string, subject: string): number {
   if (result >= 0) return result;
-  const errno = koffi?.errno() ?? 0;
-  throw new SyscallError(call, subject, errnoNames.get(errno) ?? `errno ${errno}`);
+  throw new SyscallError(call, subject, lastErrno());
 }
 
 const LOCK = { shared: 1, exclusive: 2 } as const;
@@ -51,10 +56,10 @@ export function flock(fd: number, kind: keyof typeof LOCK, wait: boolean): boole
   const call = native('int flock(int fd, int operation)');
   for (;;) {
     if (call(fd, operation) === 0) return true;
-    const errno = koffi?.errno() ?? 0;
-    if (errno === constants.errno.EINTR) continue;
-    if (!wait && errno === constants.errno.EAGAIN) return false;
-    check(-1, 'flock', `of descriptor ${fd}`);
+    const errno = lastErrno();
+    if (errno === 'EINTR') continue;
+    if (!wait && errno === 'EAGAIN') return false;
+    throw new SyscallError('flock', `of descriptor ${fd}`, errno);
   }
 }
 
@@ -100,6 +105,56 @@ export function unshareMounts(): void {
   mount('none', '/', '', MS.REC | MS.SLAVE);
 }
 
+const SYS_openat2 = 437;
+const O_PATH = 0o10000000;
+const O_CLOEXEC = 0o2000000;
+const RESOLVE_NO_MAGICLINKS = 0x02;
+const RESOLVE_IN_ROOT = 0x10;
+
+/**
+ * An O_PATH descriptor of a path as it is seen from inside `root`, or undefined when there is none:
+ * openat2(2). The number of the call is the same on every architecture.
+ */
+export function openInRootFd(root: string, path: string): number | undefined {
+  const call = native(
+    'long syscall(long number, long dir, const char *path, void *how, long size)',
+  );
+  const rootFd = openSync(root, constants.O_RDONLY | constants.O_DIRECTORY);
+  try {
+    const how = new BigUint64Array([
+      BigInt(O_PATH | O_CLOEXEC),
+      0n,
+      BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
+    ]);
+    const relative = path.replace(/^\/+/, '') || '.';
+    const fd = call(SYS_openat2, rootFd, relative, Buffer.from(how.buffer), how.byteLength);
+    if (fd >= 0) return fd;
+    const errno = lastErrno();
+    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return undefined;
+    throw new SyscallError('openat2', `${path} in ${root}`, errno);
+  } finally {
+    closeSync(rootFd);
+  }
+}
+
+/** fcntl(2) F_SETPIPE_SZ: how many bytes a pipe holds; what is over the system's limit is not done. */
+export function setPipeSize(fd: number, bytes: number): void {
+  native('int fcntl(int fd, int command, int flag)')(fd, 1031, bytes);
+}
+
+/** Moves the calling thread into the mount namespace behind an open descriptor: setns(2). */
+export function enterMounts(fd: number): void {
+  check(native('int setns(int fd, int type)')(fd, 0x00020000), 'setns', `to descriptor ${fd}`);
+}
+
+/** Sets an extended attribute of the file that an open descriptor is of: fsetxattr(2). */
+export function setXattr(fd: number, name: string, value: string): void {
+  const call = native(
+    'int fsetxattr(int fd, const char *name, const char *value, size_t size, int flags)',
+  );
+  check(call(fd, name, value, Buffer.byteLength(value), 0), 'fsetxattr', name);
+}
+
 /** Makes all of a file system's data durable: syncfs(2). */
 export function syncfs(fd: number): void {
   check(native('int syncfs(int fd)')(fd), 'syncfs', `of descriptor ${fd}`);
@@ -117,6 +172,26 @@ export function chroot(root: string): void {
   process.chdir('/');
 }
 
+const F_SETFL = 4;
+
+/** fcntl(2) F_SETFL: every later write through this open file, whoever shares it, appends. */
+export function setAppend(fd: number): void {
+  const call = native('int fcntl(int fd, int command, int flag)');
+  check(call(fd, F_SETFL, constants.O_APPEND), 'fcntl', `of descriptor ${fd}`);
+}
+
+/** A pipe's [read end, write end], both open across execve(2): pipe(2). */
+export function pipe(): [number, number] {
+  const ends = new Int32Array(2);
+  check(native('int pipe(void *ends)')(Buffer.from(ends.buffer)), 'pipe', 'of two ends');
+  return [ends[0] ?? -1, ends[1] ?? -1];
+}
+
+/** Makes `to` another descriptor of what `from` has open: dup2(2). */
+export function dup2(from: number, to: number): void {
+  check(native('int dup2(int from, int to)')(from, to), 'dup2', `of descriptor ${from}`);
+}
+
 /**
  * Replaces this process by another program: same pid, same descriptors 0 to 2, and those of
  * `keepOpen`. Node closes its own descriptors at exec and leaves some signals ignored, so both are
@@ -131,7 +206,7 @@ export function execve(
   for (const fd of [0, 1, 2, ...keepOpen]) setCloexec(fd, false);
   const signal = native('void *signal(int signum, void *handler)');
   for (let n = 1; n <= 64; n++)
-    if (n !== constants.signals.SIGKILL && n !== constants.signals.SIGSTOP) signal(n, null);
+    if (n !== os.signals.SIGKILL && n !== os.signals.SIGSTOP) signal(n, null);
   const vector = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const call = native('int execve(const char *path, const char **argv, const char **envp)');
   check(call(path, [...argv, null], [...vector, null]), 'execve', path);

@@ -1,0 +1,51 @@
+import { closeSync, fstatSync, readFileSync, type Stats } from 'node:fs';
+import { openInRootFd } from './syscalls.ts';
+
+/**
+ * Looks at a path of a root file system that is not ours, by the rules that hold inside it: the
+ * kernel resolves every symlink and `..` as if `root` were `/` (openat2(2), RESOLVE_IN_ROOT).
+ * Undefined when there is no such path.
+ */
+function withPath<T>(root: string, path: string, read: (fd: number) => T): T | undefined {
+  const fd = openInRootFd(root, path);
+  if (fd === undefined) return undefined;
+  try {
+    return read(fd);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** What a path inside `root` is, symlinks followed inside it. */
+export function statInRoot(root: string, path: string): Stats | undefined {
+  return withPath(root, path, (fd) => fstatSync(fd));
+}
+
+/** The text of a regular file inside `root`. */
+export function readInRoot(root: string, path: string): string | undefined {
+  return withPath(root, path, (fd) =>
+    fstatSync(fd).isFile() ? readFileSync(`/proc/self/fd/${fd}`, 'utf8') : undefined,
+  );
+}
+
+/** Whether a path inside `root` is a file that somebody may execute. */
+export function isExecutableInRoot(root: string, path: string): boolean {
+  const stats = statInRoot(root, path);
+  return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
+}
+
+/**
+ * Calls `action` with a path of this process that stands for a folder inside `root`, wherever
+ * symlinks lead it inside. Only the last component of what is done with it may come from outside,
+ * by calls that do not follow it. Does nothing when there is no such folder.
+ */
+export function inFolderOfRoot(root: string, path: string, action: (folder: string) => void): void {
+  withPath(root, path, (fd) => {
+    if (fstatSync(fd).isDirectory()) action(`/proc/self/fd/${fd}`);
+  });
+}
+
+/** Calls `action` with a path of this process that stands for `path` inside `root`. */
+export function onPathOfRoot(root: string, path: string, action: (path: string) => void): void {
+  withPath(root, path, (fd) => action(`/proc/self/fd/${fd}`));
+}

@@ -1,0 +1,76 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import {
+  type ImageManifest,
+  type PodManifest,
+  storedImageManifest,
+  storedPodManifest,
+} from '../appc/index.ts';
+import { readIfExists } from '../os/files.ts';
+
+/** Where things are in a pod's folder, relative to it: what stage0 and stage1 share. */
+export const POD_FILES = {
+  manifest: 'pod',
+  /** Beside a manifest that a user gave: the same with everything filled in. */
+  completeManifest: 'pod-complete',
+  stage1Manifest: 'stage1/manifest',
+  stage1Root: 'stage1/rootfs',
+  pid: 'pid',
+  ppid: 'ppid',
+  flavor: 'flavor',
+  sharedVolumes: 'sharedVolumes',
+  status: 'stage1/rootfs/rkt/status',
+  ready: 'stage1/rootfs/rkt/supervisor-status',
+} as const;
+
+/** An app's root file system, relative to the stage1 root. */
+export function appRootfs(app: string): string {
+  return `opt/stage2/${app}/rootfs`;
+}
+
+/** The manifest that the pod is run from. */
+export function readPodManifest(podFolder: string): PodManifest {
+  const complete = readIfExists(join(podFolder, POD_FILES.completeManifest));
+  return storedPodManifest(complete ?? readFileSync(join(podFolder, POD_FILES.manifest), 'utf8'));
+}
+
+export function readAppImageManifest(podFolder: string, app: string): ImageManifest {
+  const path = join(podFolder, 'appsinfo', app, 'manifest');
+  return storedImageManifest(readFileSync(path, 'utf8'));
+}
+
+/**
+ * The process that was entered as the pod's PID 1 or app, or undefined when it is not there (yet):
+ * `pid` names it, `ppid` names a supervisor whose only child it is (contract 3.4).
+ */
+export function podPid(podFolder: string): number | undefined {
+  const pid = readIfExists(join(podFolder, POD_FILES.pid));
+  if (pid) return Number(pid.trim());
+  const ppid = readIfExists(join(podFolder, POD_FILES.ppid))?.trim();
+  if (!ppid) return undefined;
+  const children = readIfExists(`/proc/${ppid}/task/${ppid}/children`)?.trim();
+  return children ? Number(children.split(' ')[0]) : undefined;
+}
+
+/** The process that ends the pod when it is told to: the supervisor, or the app itself. */
+export function supervisorPid(podFolder: string): number | undefined {
+  const text =
+    readIfExists(join(podFolder, POD_FILES.ppid)) ?? readIfExists(join(podFolder, POD_FILES.pid));
+  return text === undefined ? undefined : Number(text.trim());
+}
+
+/** The exit status of each app that has ended, by name. */
+export function appStatuses(podFolder: string): Map<string, number> {
+  const folder = join(podFolder, POD_FILES.status);
+  let names: string[];
+  try {
+    names = readdirSync(folder);
+  } catch {
+    return new Map();
+  }
+  const entries = names.sort().flatMap((name): [string, number][] => {
+    const text = readIfExists(join(folder, name))?.trim();
+    return text && /^\d+$/.test(text) ? [[name, Number(text)]] : [];
+  });
+  return new Map(entries);
+}

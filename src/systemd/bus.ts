@@ -1,0 +1,127 @@
+import { DBusError, Message, type MessageBus, MessageType, systemBus } from 'dbus-next';
+import { SystemdError } from './error.ts';
+
+/** A method of a bus object. */
+export interface BusMethod {
+  readonly destination: string;
+  readonly path: string;
+  readonly interface: string;
+  readonly member: string;
+}
+
+/** How long a call may take, in milliseconds; what takes longer ends with a signal of its own. */
+const CALL_TIMEOUT = 25_000;
+
+/**
+ * The system bus. Everything that talks D-Bus goes through this class, which adds what the wire
+ * library lacks: a time limit for every call, and an end to all of them when the connection ends.
+ */
+export class SystemBus {
+  readonly #bus: MessageBus;
+  readonly #abandon = new Set<(error: Error) => void>();
+  #ended: SystemdError | undefined;
+
+  private constructor(bus: MessageBus) {
+    this.#bus = bus;
+    bus.on('error', (error: unknown) => this.#end(error));
+    streamOf(bus)?.once('close', () => this.#end(undefined));
+  }
+
+  /** Throws SystemdError `no-bus` when nobody listens. */
+  static async connect(): Promise<SystemBus> {
+    const address =
+      process.env['DBUS_SYSTEM_BUS_ADDRESS'] ?? 'unix:path=/run/dbus/system_bus_socket';
+    const wire = systemBus({ busAddress: address } as Parameters<typeof systemBus>[0]);
+    const bus = new SystemBus(wire);
+    await bus.#limited(
+      `connect to ${address}`,
+      new Promise<void>((done) => wire.once('connect', () => done())),
+    );
+    return bus;
+  }
+
+  /** Calls a method; `body` matches `signature`, with 64-bit integers as BigInt. */
+  async call(method: BusMethod, signature = '', body: unknown[] = []): Promise<unknown[]> {
+    const what = `call ${method.interface}.${method.member}`;
+    const reply = this.#bus.call(new Message({ ...method, signature, body }));
+    const answer = await this.#limited(
+      what,
+      reply.catch((error: unknown) => {
+        const reason = error instanceof DBusError ? error.text : error;
+        throw new SystemdError('refused', `cannot ${what}: ${reason}`, error);
+      }),
+    );
+    return answer?.body ?? [];
+  }
+
+  /** Has the signals of an interface delivered, until the returned function is called. */
+  async subscribe(
+    match: Omit<BusMethod, 'destination'> & { sender: string },
+    listener: (body: unknown[]) => void,
+  ): Promise<() => void> {
+    const rule = `type='signal',sender='${match.sender}',path='${match.path}',interface='${match.interface}',member='${match.member}'`;
+    const receive = (message: Message) => {
+      if (
+        message.type === MessageType.SIGNAL &&
+        message.member === match.member &&
+        message.path === match.path
+      )
+        listener(message.body);
+    };
+    this.#bus.on('message', receive);
+    await this.call({ ...DBUS, member: 'AddMatch' }, 's', [rule]);
+    return () => {
+      this.#bus.off('message', receive);
+      if (!this.#ended) this.call({ ...DBUS, member: 'RemoveMatch' }, 's', [rule]).catch(() => {});
+    };
+  }
+
+  close(): void {
+    this.#ended ??= new SystemdError('no-bus', 'the connection to the system bus is closed');
+    this.#bus.disconnect();
+  }
+
+  /** The promise, unless its time runs out or the connection ends first. */
+  async #limited<T>(what: string, promise: Promise<T>): Promise<T> {
+    if (this.#ended) throw this.#ended;
+    let abandon: (error: Error) => void = () => {};
+    const abandoned = new Promise<never>((_, reject) => {
+      abandon = reject;
+    });
+    this.#abandon.add(abandon);
+    const late = new SystemdError(
+      'timeout',
+      `cannot ${what}: no answer within ${CALL_TIMEOUT / 1000} s`,
+    );
+    const timer = setTimeout(() => abandon(late), CALL_TIMEOUT);
+    try {
+      return await Promise.race([promise, abandoned]);
+    } finally {
+      clearTimeout(timer);
+      this.#abandon.delete(abandon);
+    }
+  }
+
+  #end(cause: unknown): void {
+    this.#ended ??= new SystemdError(
+      'no-bus',
+      'cannot use the system bus: is dbus running?',
+      cause,
+    );
+    for (const abandon of this.#abandon) abandon(this.#ended);
+  }
+}
+
+const DBUS = {
+  destination: 'org.freedesktop.DBus',
+  path: '/org/freedesktop/DBus',
+  interface: 'org.freedesktop.DBus',
+};
+
+/** The socket below the library, which does not tell when it is closed. */
+function streamOf(bus: MessageBus): NodeJS.EventEmitter | undefined {
+  const { _connection: connection } = bus as unknown as {
+    _connection?: { stream?: NodeJS.EventEmitter };
+  };
+  return connection?.stream;
+}

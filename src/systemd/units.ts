@@ -1,0 +1,107 @@
+import { Variant } from 'dbus-next';
+import type { BusMethod, SystemBus } from './bus.ts';
+import { SystemdError } from './error.ts';
+
+/** Transient units and machines: org.freedesktop.systemd1(5), org.freedesktop.machine1(5). */
+
+const MANAGER = {
+  destination: 'org.freedesktop.systemd1',
+  path: '/org/freedesktop/systemd1',
+  interface: 'org.freedesktop.systemd1.Manager',
+};
+
+type Property = readonly [name: string, signature: string, value: unknown];
+
+/** Moves this process into a new scope of machine.slice. */
+export async function startScope(bus: SystemBus, name: string, description: string): Promise<void> {
+  await startUnit(bus, name, [
+    ['Description', 's', description],
+    ['Slice', 's', 'machine.slice'],
+    ['Delegate', 'b', true],
+    ['CollectMode', 's', 'inactive-or-failed'],
+    ['PIDs', 'au', [process.pid]],
+  ]);
+}
+
+/** What a service of its own needs to run a pod: its main process is to become the pod. */
+export interface PodService {
+  readonly name: string;
+  readonly description: string;
+  /** The first element is an absolute path. */
+  readonly argv: readonly string[];
+  /** `NAME=VALUE`. */
+  readonly environment: readonly string[];
+}
+
+/** Starts a service in machine.slice; settles when it is ready, throws `job-failed` when it fails. */
+export async function startPodService(bus: SystemBus, service: PodService): Promise<void> {
+  await startUnit(bus, service.name, [
+    ['Description', 's', service.description],
+    ['Slice', 's', 'machine.slice'],
+    ['Type', 's', 'notify'],
+    ['NotifyAccess', 's', 'all'],
+    ['Delegate', 'b', true],
+    ['KillMode', 's', 'mixed'],
+    ['TimeoutStartUSec', 't', 0xffff_ffff_ffff_ffffn],
+    ['CollectMode', 's', 'inactive-or-failed'],
+    ['SyslogIdentifier', 's', 'rkt'],
+    ['Environment', 'as', [...service.environment]],
+    ['ExecStart', 'a(sasb)', [[service.argv[0], [...service.argv], false]]],
+  ]);
+}
+
+/** StartTransientUnit, and the end of the job that it queued. */
+async function startUnit(
+  bus: SystemBus,
+  name: string,
+  properties: readonly Property[],
+): Promise<void> {
+  const ended = new Map<unknown, unknown>();
+  let wake = () => {};
+  const stop = await bus.subscribe(
+    {
+      sender: MANAGER.destination,
+      path: MANAGER.path,
+      interface: MANAGER.interface,
+      member: 'JobRemoved',
+    },
+    ([, job, , result]) => {
+      ended.set(job, result);
+      wake();
+    },
+  );
+  try {
+    const start: BusMethod = { ...MANAGER, member: 'StartTransientUnit' };
+    const [job] = await bus.call(start, 'ssa(sv)a(sa(sv))', [
+      name,
+      'fail',
+      properties.map(([key, signature, value]) => [key, new Variant(signature, value)]),
+      [],
+    ]);
+    while (!ended.has(job)) await new Promise<void>((resolve) => (wake = resolve));
+    if (ended.get(job) !== 'done')
+      throw new SystemdError(
+        'job-failed',
+        `cannot start ${name}: its job ended as "${ended.get(job)}"`,
+      );
+  } finally {
+    stop();
+  }
+}
+
+/** Makes a process known to machined as the machine `rkt-UUID`. */
+export async function registerMachine(
+  bus: SystemBus,
+  uuid: string,
+  leader: number,
+  root: string,
+): Promise<void> {
+  const method = {
+    destination: 'org.freedesktop.machine1',
+    path: '/org/freedesktop/machine1',
+    interface: 'org.freedesktop.machine1.Manager',
+    member: 'RegisterMachine',
+  };
+  const id = Buffer.from(uuid.replaceAll('-', ''), 'hex');
+  await bus.call(method, 'sayssus', [`rkt-${uuid}`, id, 'rkt', 'container', leader, root]);
+}
