@@ -1,0 +1,115 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { appEnvironment, type RuntimeApp } from '../../src/appc/index.ts';
+import { onPathOfRoot } from '../../src/os/inroot.ts';
+import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
+import { chroot, execve, MS, mount } from '../../src/os/syscalls.ts';
+import type { RunArguments } from '../../src/stage1/contract.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
+import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
+import {
+  appRootfs,
+  POD_FILES,
+  readAppImageManifest,
+  readPodManifest,
+} from '../../src/stage1/pod-files.ts';
+import { appSection, planProcess } from '../../src/stage1/process.ts';
+import { supervision } from '../../src/systemd/host.ts';
+
+/**
+ * The entry point `run` of the fly flavour: this process becomes the pod's one app, in the host's
+ * namespaces and without confinement, with nothing of its own but a root file system.
+ */
+export async function run(pod: Stage1Pod, options: RunArguments): Promise<never> {
+  const manifest = readPodManifest(pod.folder);
+  const app = onlyApp(manifest.apps);
+  const section = appSection(app, readAppImageManifest(pod.folder, app.name));
+  const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
+  const mounts = appMounts(manifest, app, section);
+  checkSupported(options, app, mounts);
+  const environment = appEnvironment({ name: app.name, environment: section.environment });
+  const plan = planProcess(app.name, section, root, section.environment);
+
+  mountHostFileSystems(root);
+  for (const each of mounts) mountVolume(root, each);
+  symlinkSync('fly', join(pod.folder, POD_FILES.flavor));
+  if (supervision() !== 'none') await joinSystemd(pod);
+  writeFileSync(join(pod.folder, 'pgid'), `${process.pid}\n`, { mode: 0o640 });
+  writeFileSync(join(pod.folder, POD_FILES.pid), `${process.pid}\n`, { mode: 0o640 });
+  if (process.env['NOTIFY_SOCKET'])
+    spawnSync('systemd-notify', ['--ready', `--pid=${process.pid}`], { stdio: 'ignore' });
+
+  chroot(root);
+  process.setgroups?.([...plan.groups]);
+  process.setgid?.(plan.gid);
+  process.setuid?.(plan.uid);
+  process.chdir(plan.workingDirectory);
+  const env = Object.fromEntries(environment.map(({ name, value }) => [name, value]));
+  execve(plan.exec[0] ?? '', plan.exec, env, [pod.lockFd]);
+}
+
+function onlyApp(apps: readonly RuntimeApp[]): RuntimeApp {
+  const [app] = apps;
+  if (app && apps.length === 1) return app;
+  throw new Stage1Error(
+    'unsupported',
+    `the fly stage1 runs exactly one app and this pod has ${apps.length}: use another stage1`,
+  );
+}
+
+function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly AppMount[]): void {
+  if (!options.net.includes('host'))
+    throw new Stage1Error(
+      'unsupported',
+      "the fly stage1 shares the host's network: use --net=host",
+    );
+  const implied = mounts.find(
+    (each) => each.volume.kind === 'empty' && each.volume.name.startsWith(`${app.name}-`),
+  );
+  if (implied)
+    throw new Stage1Error(
+      'app-setup',
+      `no volume for the mount point at ${implied.target} of app "${app.name}": the fly stage1 needs --volume and --mount for it`,
+    );
+}
+
+function mountHostFileSystems(root: string): void {
+  for (const path of ['/dev', '/proc', '/sys'])
+    bindInRoot(path, statSync(path), root, path, MS.REC);
+  makeTarget(root, '/tmp', true);
+  onPathOfRoot(root, '/tmp', (path) =>
+    mount('tmpfs', path, 'tmpfs', MS.NOSUID | MS.NODEV, 'mode=1777'),
+  );
+}
+
+/** Unlike in other flavours, a volume is mounted without what is mounted below it unless it asks. */
+function mountVolume(root: string, { volume, target, readOnly }: AppMount): void {
+  if (volume.kind === 'empty')
+    throw new Stage1Error(
+      'unsupported',
+      `cannot mount volume "${volume.name}": the fly stage1 has host volumes only`,
+    );
+  if (!existsSync(volume.source))
+    throw new Stage1Error(
+      'app-setup',
+      `cannot mount volume "${volume.name}": ${volume.source} does not exist on this host`,
+    );
+  bindInRoot(volume.source, statSync(volume.source), root, target, volume.recursive ? MS.REC : 0);
+  if (readOnly) remountReadOnly(root, target);
+}
+
+/** A scope of machine.slice unless this is a unit's process, and an entry with machined. */
+async function joinSystemd(pod: Stage1Pod): Promise<void> {
+  const { SystemBus } = await import('../../src/systemd/bus.ts');
+  const { registerMachine, startScope } = await import('../../src/systemd/units.ts');
+  const bus = await SystemBus.connect();
+  try {
+    if (supervision() === 'scope')
+      await startScope(bus, `rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`);
+    await registerMachine(bus, pod.uuid, process.pid, pod.folder);
+  } finally {
+    bus.close();
+  }
+}

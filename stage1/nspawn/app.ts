@@ -1,0 +1,115 @@
+import { join } from 'node:path';
+import {
+  appEnvironment,
+  boundingSet,
+  type ImageManifest,
+  noNewPrivileges,
+  type PodManifest,
+  type RuntimeApp,
+  seccompFilter,
+} from '../../src/appc/index.ts';
+import { statInRoot } from '../../src/os/inroot.ts';
+import type { RunArguments } from '../../src/stage1/contract.ts';
+import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
+import { appRootfs } from '../../src/stage1/pod-files.ts';
+import { appSection, planProcess } from '../../src/stage1/process.ts';
+import { prepareAppRoot } from './app-root.ts';
+import { JOURNAL } from './command.ts';
+import { resourceLimits } from './limits.ts';
+import type { Streams } from './stdio.ts';
+import type { AppService } from './units.ts';
+import { volumePath } from './volumes.ts';
+
+export interface ServicePlan {
+  readonly service: AppService;
+  readonly mounts: readonly AppMount[];
+}
+
+export interface ServiceRequest {
+  readonly pod: PodManifest;
+  readonly app: RuntimeApp;
+  readonly image: ImageManifest;
+  readonly stage1Root: string;
+  readonly insecure: RunArguments['insecure'];
+  readonly streams: Streams;
+  readonly journal: boolean;
+  readonly files: { resolv: RunArguments['resolv']; hosts: RunArguments['hosts'] };
+  readonly hostname: string;
+}
+
+/** Beyond what the container manager protects in the pod's /proc and /sys (surface 9.3). */
+const READ_ONLY = ['/proc/bus', '/proc/sys/kernel', '/proc/sys/vm', '/proc/sysrq-trigger'];
+const INACCESSIBLE = [
+  '/proc/config.gz',
+  '/proc/kallsyms',
+  '/proc/kcore',
+  '/proc/kmem',
+  '/proc/mem',
+  '/proc/sched_debug',
+  '/sys/firmware',
+  '/sys/fs',
+  '/sys/hypervisor',
+  '/sys/module',
+  '/sys/power',
+];
+
+/** Everything about one app's service, settled against its mounted root file system. */
+export function planService(request: ServiceRequest): ServicePlan {
+  const { app, image, insecure } = request;
+  const section = appSection(app, image);
+  const hostRoot = join(request.stage1Root, appRootfs(app.name));
+  const environment = appEnvironment({ name: app.name, environment: section.environment });
+  const process = planProcess(app.name, section, hostRoot, section.environment);
+  const mounts = appMounts(request.pod, app, section);
+  const handler = (name: string) => section.eventHandlers.find((h) => h.name === name)?.exec;
+  prepareAppRoot(hostRoot);
+  const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
+  return {
+    mounts,
+    service: {
+      process,
+      root: `/${appRootfs(app.name)}`,
+      environment,
+      preStart: handler('pre-start'),
+      postStop: handler('post-stop'),
+      binds: [...systemBinds(request, hostRoot), ...mounts.map(mountBind)],
+      readOnlyPaths: insecure.paths ? [] : READ_ONLY,
+      inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
+      readOnlyRoot: app.readOnlyRootFS,
+      capabilities: insecure.capabilities ? undefined : boundingSet(section.isolators),
+      seccomp,
+      noNewPrivileges: noNewPrivileges(section.isolators, process.uid, seccomp),
+      limits: resourceLimits(section.isolators),
+      notifies: image.annotations.some(
+        (a) => a.name === 'appc.io/executor/supports-systemd-notify' && a.value === 'true',
+      ),
+      ...request.streams,
+    },
+  };
+}
+
+function mountBind({ volume, target, readOnly }: AppMount) {
+  return { source: volumePath(volume), target, readOnly };
+}
+
+type Bind = AppService['binds'][number];
+
+/** The kernel's file systems as the container manager made them, and the pod's own /etc files. */
+function systemBinds(request: ServiceRequest, hostRoot: string): Bind[] {
+  const same = (path: string, readOnly = false): Bind => ({ source: path, target: path, readOnly });
+  const ownHosts = statInRoot(hostRoot, '/etc/hosts') !== undefined;
+  const { resolv, hosts } = request.files;
+  return [
+    same('/proc'),
+    same('/sys'),
+    same('/dev'),
+    ...(request.journal ? [same(JOURNAL, true)] : []),
+    { source: '/etc/hostname', target: '/etc/hostname', readOnly: true },
+    ...(resolv === 'stage0' || resolv === 'host'
+      ? [{ source: '/etc/rkt-resolv.conf', target: '/etc/resolv.conf', readOnly: true }]
+      : []),
+    ...(hosts === 'stage0' || hosts === 'host' || !ownHosts
+      ? [{ source: '/etc/rkt-hosts', target: '/etc/hosts', readOnly: true }]
+      : []),
+  ];
+}

@@ -1,0 +1,75 @@
+import { STDIO } from './stdio.ts';
+
+/** What the container manager is told about a pod. */
+export interface NspawnPod {
+  readonly uuid: string;
+  /** Absolute path of the stage1 root. */
+  readonly root: string;
+  readonly hostname: string;
+  readonly debug: boolean;
+  readonly ownNetwork: boolean;
+  readonly sharedIpc: boolean;
+  readonly terminal: boolean;
+  /** The host runs systemd: register the pod with machined, pass readiness on, offer the journal. */
+  readonly systemd: boolean;
+  readonly notify: boolean;
+  /** Capabilities that apps keep; undefined: all. */
+  readonly capabilities: readonly string[] | undefined;
+  readonly protectPaths: boolean;
+  readonly unified: boolean;
+}
+
+export const JOURNAL = '/run/systemd/journal';
+
+/** The argument vector of systemd-nspawn(1); the caller's process is to become it. */
+export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
+  const environment = {
+    SYSTEMD_UNIT_PATH: '/rkt/units',
+    SYSTEMD_GENERATOR_PATH: '/nowhere',
+    SYSTEMD_ENVIRONMENT_GENERATOR_PATH: '/nowhere',
+  };
+  return [
+    'systemd-nspawn',
+    ...(pod.debug ? [] : ['--quiet']),
+    '--keep-unit',
+    `--register=${pod.systemd ? 'yes' : 'no'}`,
+    `--machine=rkt-${pod.uuid}`,
+    `--uuid=${pod.uuid}`,
+    `--hostname=${pod.hostname}`,
+    `--directory=${pod.root}`,
+    '--settings=no',
+    '--link-journal=no',
+    '--resolv-conf=off',
+    '--timezone=off',
+    `--console=${pod.terminal ? 'interactive' : 'pipe'}`,
+    `--bind=/proc/${pid}/fd:${STDIO}`,
+    ...(pod.systemd ? [`--bind-ro=${JOURNAL}`] : []),
+    ...(pod.ownNetwork ? ['--private-network'] : []),
+    ...(pod.notify ? ['--notify-ready=yes'] : []),
+    `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
+    '--boot',
+    ...Object.entries(environment).map(([name, value]) => `--setenv=${name}=${value}`),
+    '--',
+    ...(pod.debug ? ['--log-target=console', '--log-level=info'] : ['--log-target=null']),
+    '--show-status=no',
+  ];
+}
+
+/**
+ * The container manager's environment. Its own seccomp filter costs most of its start and is left
+ * out: every app has a filter of its own.
+ */
+export function nspawnEnvironment(pod: NspawnPod): Record<string, string> {
+  return {
+    PATH: process.env['PATH'] ?? '/usr/sbin:/usr/bin:/sbin:/bin',
+    TERM: process.env['TERM'] ?? 'vt100',
+    SYSTEMD_NSPAWN_CONTAINER_SERVICE: 'rkt',
+    SYSTEMD_SECCOMP: '0',
+    SYSTEMD_LOG_LEVEL: pod.debug ? 'info' : 'err',
+    ...(pod.unified ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } : {}),
+    ...(pod.sharedIpc ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: '1' } : {}),
+    ...(pod.protectPaths ? {} : { SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1' }),
+    ...(process.env['NOTIFY_SOCKET'] ? { NOTIFY_SOCKET: process.env['NOTIFY_SOCKET'] } : {}),
+    ...(process.env['WATCHDOG_USEC'] ? { WATCHDOG_USEC: process.env['WATCHDOG_USEC'] } : {}),
+  };
+}

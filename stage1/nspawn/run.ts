@@ -1,0 +1,125 @@
+import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../../src/os/error.ts';
+import { execve, MS, mount } from '../../src/os/syscalls.ts';
+import type { RunArguments } from '../../src/stage1/contract.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
+import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
+import { findProgram, isUnifiedCgroup, scopeArgv, supervision } from '../../src/systemd/host.ts';
+import { planService, type ServicePlan } from './app.ts';
+import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
+import { layOutRoot } from './skeleton.ts';
+import { connectStreams } from './stdio.ts';
+import { podUnits } from './units.ts';
+import { mountVolumes } from './volumes.ts';
+
+/**
+ * The entry point `run` of the nspawn flavour: this process becomes systemd-nspawn, whose PID 1 is
+ * the host's own systemd with a service for each app.
+ *
+ * The apps' root file systems are mounted already, in a mount namespace of this process alone, so
+ * that the kernel takes every mount away when the pod ends, however it ends.
+ */
+export async function run(pod: Stage1Pod, options: RunArguments): Promise<never> {
+  const root = join(pod.folder, POD_FILES.stage1Root);
+  const manifest = readPodManifest(pod.folder);
+  const ownNetwork = checkNetwork(options.net);
+  const supervisor = supervision();
+  const streams = connectStreams(options.interactive);
+  const hostname = options.hostname ?? `rkt-${pod.uuid}`;
+  const journal = supervisor !== 'none';
+  const plans = manifest.apps.map((app) =>
+    planService({
+      pod: manifest,
+      app,
+      image: readAppImageManifest(pod.folder, app.name),
+      stage1Root: root,
+      insecure: options.insecure,
+      streams,
+      journal,
+      files: { resolv: options.resolv, hosts: options.hosts },
+      hostname,
+    }),
+  );
+  layOutRoot(root, hostname, podUnits(plans.map((plan) => plan.service)), options);
+  prepareMounts(pod, root, plans, supervisor === 'none');
+
+  const nspawn: NspawnPod = {
+    uuid: pod.uuid,
+    root,
+    hostname,
+    debug: options.debug,
+    ownNetwork,
+    sharedIpc: options.ipc === 'parent',
+    terminal: streams.stdin === 'tty',
+    systemd: supervisor !== 'none',
+    notify: process.env['NOTIFY_SOCKET'] !== undefined,
+    capabilities: podCapabilities(plans),
+    protectPaths: !options.insecure.paths,
+    unified: isUnifiedCgroup(),
+  };
+  symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
+  // Last of all: with this file the pod counts as started.
+  writeFileSync(join(pod.folder, POD_FILES.ppid), `${process.pid}\n`, { mode: 0o640 });
+
+  const argv = nspawnArgv(nspawn, process.pid);
+  const command =
+    supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
+  become(command, nspawnEnvironment(nspawn), pod.lockFd);
+}
+
+function become(argv: readonly string[], env: Record<string, string>, lockFd: number): never {
+  const name = argv[0] ?? '';
+  const path = findProgram(name);
+  if (path) execve(path, argv, env, [lockFd]);
+  throw new Stage1Error('missing-program', `cannot find ${name}: install systemd-container`);
+}
+
+/** True for a network namespace of the pod's own, with nothing in it but a loopback interface. */
+function checkNetwork(net: readonly string[]): boolean {
+  if (net.includes('host')) return false;
+  if (net.length === 1 && net[0] === 'none') return true;
+  throw new Stage1Error(
+    'unsupported',
+    `cannot join the network "${net.join(',')}": this version has --net=none and --net=host only`,
+  );
+}
+
+/** What the container manager must leave to the pod: what any app keeps. */
+function podCapabilities(plans: readonly ServicePlan[]): string[] | undefined {
+  const sets = plans.map((plan) => plan.service.capabilities);
+  return sets.some((set) => set === undefined)
+    ? undefined
+    : [...new Set(sets.flatMap((set) => set ?? []))];
+}
+
+function prepareMounts(
+  pod: Stage1Pod,
+  root: string,
+  plans: readonly ServicePlan[],
+  withoutSystemd: boolean,
+): void {
+  mount('/usr', join(root, 'usr'), '', MS.BIND);
+  mount('/usr', join(root, 'usr'), '', MS.BIND | MS.REMOUNT | MS.RDONLY);
+  mountVolumes(
+    pod.folder,
+    root,
+    plans.flatMap((plan) => plan.mounts),
+  );
+  if (withoutSystemd) hideRunFolder();
+}
+
+/**
+ * systemd-nspawn keeps a folder for each machine in /run, which it cannot remove where /run is not
+ * a tmpfs: give it one that goes away with the pod.
+ */
+function hideRunFolder(): void {
+  const folder = '/run/systemd/nspawn';
+  try {
+    mkdirSync(folder, { recursive: true });
+    mount('tmpfs', folder, 'tmpfs', MS.NOSUID | MS.NODEV, 'mode=755');
+  } catch (error) {
+    if (errnoOf(error) !== 'EROFS') throw error;
+  }
+}

@@ -1,0 +1,48 @@
+import { chmodSync, chownSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { Volume } from '../../src/appc/index.ts';
+import { errnoOf } from '../../src/os/error.ts';
+import { MS, mount } from '../../src/os/syscalls.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import { type AppMount, usedVolumes } from '../../src/stage1/mounts.ts';
+import { POD_FILES } from '../../src/stage1/pod-files.ts';
+
+/** Where a volume is inside the pod, outside the apps' roots. */
+export function volumePath(volume: Volume): string {
+  return `/rkt/volumes/${volume.name}`;
+}
+
+/** Mounts every volume that an app uses into the stage1 root, host folders and empty ones alike. */
+export function mountVolumes(podFolder: string, root: string, mounts: readonly AppMount[]): void {
+  for (const volume of usedVolumes(mounts)) {
+    const source = volume.kind === 'host' ? hostSource(volume) : emptySource(podFolder, volume);
+    const target = join(root, volumePath(volume));
+    if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true });
+    else writeFileSync(target, '');
+    const recursive = volume.kind === 'host' && volume.recursive !== false;
+    mount(source, target, '', recursive ? MS.BIND | MS.REC : MS.BIND);
+  }
+}
+
+function hostSource(volume: Volume & { kind: 'host' }): string {
+  if (existsSync(volume.source)) return volume.source;
+  throw new Stage1Error(
+    'app-setup',
+    `cannot mount volume "${volume.name}": ${volume.source} does not exist on this host`,
+  );
+}
+
+/** An empty volume lives in the pod's folder and is shared by all apps that mount it. */
+function emptySource(podFolder: string, volume: Volume & { kind: 'empty' }): string {
+  const shared = join(podFolder, POD_FILES.sharedVolumes);
+  const folder = join(shared, volume.name);
+  try {
+    mkdirSync(shared, { recursive: true, mode: 0o755 });
+    mkdirSync(folder);
+    chownSync(folder, volume.uid, volume.gid);
+    chmodSync(folder, Number.parseInt(volume.mode, 8));
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
+  return folder;
+}
