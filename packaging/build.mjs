@@ -22,8 +22,11 @@ const entries = {
   rkt: 'src/cli/main.ts',
 };
 
-/** Stays out of the bundle: native (koffi), LGPL (openpgp), or big and rarely needed (undici). */
-const external = ['koffi', 'openpgp', 'undici'];
+/**
+ * Stays out of the bundle: native (koffi), LGPL (openpgp), big and rarely needed (undici), or never
+ * used and not installed (what dbus-next asks for in vain: usocket, x11).
+ */
+const external = ['koffi', 'openpgp', 'undici', 'usocket', 'x11'];
 
 const minify = { minifySyntax: true, minifyWhitespace: true };
 const target = 'node20';

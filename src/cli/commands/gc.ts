@@ -1,0 +1,14 @@
+import { collectPods } from '../../pod/gc.ts';
+import type { Context } from '../context.ts';
+import { durationFlag } from '../duration.ts';
+
+/** Collects pods that have ended, prepared ones that nobody ran, and what was left half made. */
+export async function run({ globals, flags, note, report }: Context): Promise<number> {
+  const options = {
+    gracePeriod: durationFlag(flags, 'grace-period'),
+    expirePrepared: durationFlag(flags, 'expire-prepared'),
+    markOnly: flags.bool('mark-only'),
+  };
+  await collectPods(globals.dataDir, options, { note, failed: report });
+  return 0;
+}

@@ -1,0 +1,147 @@
+import { readFileSync, writeFileSync } from 'node:fs';
+import {
+  checkPodManifest,
+  type NameValue,
+  type PodManifest,
+  parseEnvFiles,
+  podManifest,
+} from '../appc/index.ts';
+import { type ResolveOptions, resolveImage } from '../image/resolve.ts';
+import { Store, type StoredImage } from '../image/store.ts';
+import type { HeldPod } from '../pod/prepare.ts';
+import { preparePod } from '../pod/prepare.ts';
+import { ownStage1, type Stage1Choice as Stage1Image } from '../pod/stage1-choice.ts';
+import type { Context } from './context.ts';
+import { CliError } from './error.ts';
+import { insecureWarning } from './globals.ts';
+import type { PrepareArguments, Stage1Choice } from './run-args.ts';
+
+/** Finds the images and makes the pod that `run` or `prepare` was asked for. */
+export async function preparePodFor(
+  context: Context,
+  args: PrepareArguments,
+  announce: (uuid: string) => void,
+): Promise<HeldPod> {
+  if (args.privateUsers)
+    throw new CliError('flag-value', '--private-users is not supported by this version');
+  const warning = insecureWarning(context.globals.insecure);
+  if (warning) context.note(warning);
+  const store = new Store(context.globals.dataDir);
+  const options: ResolveOptions = {
+    pullPolicy: args.pullPolicy,
+    insecure: { image: context.globals.insecure.has('image') },
+    warn: context.note,
+  };
+  const stage1 = await findStage1(store, args.stage1, context, options);
+  const content = await podContent(store, args, options);
+  return preparePod({
+    ...content,
+    store,
+    stage1,
+    noOverlay: args.noOverlay,
+    announce,
+    warn: context.note,
+  });
+}
+
+interface PodContent {
+  readonly manifest: PodManifest;
+  readonly images: readonly StoredImage[];
+  readonly givenManifest?: string;
+}
+
+async function podContent(
+  store: Store,
+  args: PrepareArguments,
+  options: ResolveOptions,
+): Promise<PodContent> {
+  if (args.source.kind === 'manifest') return givenContent(store, args.source.path);
+  const { request } = args.source;
+  const images: StoredImage[] = [];
+  // One after the other: the same file twice is imported once.
+  for (const app of request.apps) images.push(await resolveImage(store, app.image, options));
+  const envFiles = request.setEnvFiles.map((path) => ({
+    path,
+    text: inputText(path, 'environment file'),
+  }));
+  const manifest = podManifest(request, {
+    images: images.map(({ key, manifest }) => ({ key, manifest })),
+    callerEnvironment: request.inheritEnv ? callerEnvironment() : [],
+    envFileEntries: parseEnvFiles(envFiles),
+    uid: process.getuid?.() ?? 0,
+    gid: process.getgid?.() ?? 0,
+    mutable: false,
+  });
+  return { manifest, images };
+}
+
+/** A manifest of the user's names its images by id, and they are in the store (surface 1.3). */
+async function givenContent(store: Store, path: string): Promise<PodContent> {
+  const givenManifest = inputText(path, 'pod manifest');
+  const { parsePodManifest } = await import('../appc/parse.ts');
+  const given = parsePodManifest(givenManifest);
+  const images = given.apps.map((app) => store.findByKeyPrefix(app.image.id));
+  checkPodManifest(given, images);
+  const apps = given.apps.map((app, index) => {
+    const section = app.app ?? images[index]?.manifest.app;
+    return section ? { ...app, app: section } : app;
+  });
+  return { manifest: { ...given, apps }, images, givenManifest };
+}
+
+async function findStage1(
+  store: Store,
+  choice: Stage1Choice | undefined,
+  { config }: Context,
+  options: ResolveOptions,
+): Promise<Stage1Image> {
+  const configured = config.stage1.image;
+  const { kind, value } = choice ?? { kind: 'name', value: configured?.name ?? 'stage1-nspawn' };
+  if (kind === 'name' || kind === 'from-dir') {
+    const own = ownStage1(kind === 'name' ? value.replace(/[:,].*$/s, '') : value);
+    if (own) return own;
+  }
+  if (kind === 'from-dir') {
+    const folder = config.paths.stage1Images ?? '/usr/lib/rkt/stage1-images';
+    return {
+      kind: 'stored',
+      image: await resolveImage(store, `${folder}/${value}`, {
+        ...options,
+        insecure: { image: true },
+      }),
+    };
+  }
+  if (!choice && config.stage1.location)
+    return {
+      kind: 'stored',
+      image: await resolveImage(store, config.stage1.location, {
+        ...options,
+        insecure: { image: true },
+      }),
+    };
+  const text = !choice && configured ? `${configured.name}:${configured.version}` : value;
+  return { kind: 'stored', image: await resolveImage(store, text, options) };
+}
+
+function callerEnvironment(): NameValue[] {
+  return Object.entries(process.env).flatMap(([name, value]) =>
+    value === undefined ? [] : [{ name, value }],
+  );
+}
+
+function inputText(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new CliError('input', `cannot read ${what} ${path}`, error);
+  }
+}
+
+/** `--uuid-file-save`: the UUID without a line end. */
+export function saveUuid(path: string, uuid: string): void {
+  try {
+    writeFileSync(path, uuid, { mode: 0o644 });
+  } catch (error) {
+    throw new CliError('output', `cannot write the UUID to ${path}`, error);
+  }
+}

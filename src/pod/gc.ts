@@ -1,0 +1,146 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { storedImageManifest } from '../appc/index.ts';
+import { unmount } from '../os/syscalls.ts';
+import { entryPoint } from '../stage1/contract.ts';
+import { POD_FILES } from '../stage1/pod-files.ts';
+import { PodError } from './error.ts';
+import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
+import { loadOwnStage1 } from './stage1-choice.ts';
+
+export interface GcOptions {
+  /** Milliseconds for which a pod that has ended is kept. */
+  readonly gracePeriod: number;
+  /** Milliseconds after which a prepared pod is given up. */
+  readonly expirePrepared: number;
+  readonly markOnly: boolean;
+}
+
+export interface GcReport {
+  /** A line for the user about what is done. */
+  note(message: string): void;
+  /** A pod that could not be collected; the others go on. */
+  failed(error: unknown): void;
+}
+
+/** Collects pods (surface 1.8): marks what has ended, then deletes what was marked long enough. */
+export async function collectPods(
+  dataDir: string,
+  options: GcOptions,
+  report: GcReport,
+): Promise<void> {
+  const each = (pods: readonly Pod[], action: (pod: Pod) => Promise<void> | void) =>
+    forEachLocked(pods, action, report);
+  const move = (group: 'garbage' | 'exited-garbage') => (pod: Pod) => {
+    report.note(`moving pod "${pod.uuid}" to garbage`);
+    movePod(dataDir, pod, group);
+  };
+  await each(inState(dataDir, 'run', 'exited'), move('exited-garbage'));
+  await each(inState(dataDir, 'prepare', 'aborted prepare'), move('garbage'));
+  await each(inState(dataDir, 'embryo', 'embryo'), move('garbage'));
+  if (options.markOnly) return;
+  const expired = (pod: Pod) => Date.now() - preparedAt(pod) > options.expirePrepared;
+  await each(inState(dataDir, 'prepared', 'prepared').filter(expired), move('garbage'));
+  await each(inState(dataDir, 'exited-garbage', 'exited garbage'), (pod) => {
+    if (Date.now() - markedAt(pod).getTime() < options.gracePeriod)
+      return report.note(
+        `pod "${pod.uuid}" not removed: still within grace period (${options.gracePeriod / 1000}s)`,
+      );
+    report.note(`Garbage collecting pod "${pod.uuid}"`);
+    return deletePod(dataDir, pod);
+  });
+  await each(inState(dataDir, 'garbage', 'garbage'), (pod) => {
+    report.note(`Garbage collecting pod "${pod.uuid}"`);
+    return deletePod(dataDir, pod);
+  });
+}
+
+const REFUSED = new Map([
+  ['running', 'currently running'],
+  ['embryo', 'currently being prepared'],
+  ['preparing', 'currently being prepared'],
+  ['deleting', 'currently being deleted'],
+  ['exited deleting', 'currently being deleted'],
+]);
+
+/** Deletes one pod now, whatever it has become; refuses one that somebody works on. */
+export async function removePod(dataDir: string, pod: Pod): Promise<void> {
+  const refused = REFUSED.get(pod.state);
+  if (refused) throw new PodError('wrong-state', `pod "${pod.uuid}" is ${refused}`);
+  const lock = lockPod(pod);
+  if (!lock)
+    throw new PodError('busy', `pod "${pod.uuid}" is in use by another command: try again`);
+  try {
+    await deletePod(dataDir, pod);
+  } finally {
+    lock.release();
+  }
+}
+
+/** Calls the action for each pod whose lock is free; an error is reported and goes no further. */
+async function forEachLocked(
+  pods: readonly Pod[],
+  action: (pod: Pod) => Promise<void> | void,
+  report: GcReport,
+): Promise<void> {
+  for (const pod of pods) {
+    const lock = lockPod(pod);
+    if (!lock) continue;
+    try {
+      // Another collection may have moved it between the listing and the lock.
+      if (existsSync(pod.folder)) await action(pod);
+    } catch (error) {
+      report.failed(error);
+    } finally {
+      lock.release();
+    }
+  }
+}
+
+function inState(dataDir: string, group: Pod['group'], state: Pod['state']): Pod[] {
+  return listPods(dataDir, [group]).filter((pod) => pod.state === state);
+}
+
+function preparedAt(pod: Pod): number {
+  return statSync(pod.folder).ctimeMs;
+}
+
+/** Deletes a pod whose lock is held (surface 2.7); what fails half-way is garbage for the next gc. */
+async function deletePod(dataDir: string, found: Pod): Promise<void> {
+  const pod = found.group === 'garbage' ? found : movePod(dataDir, found, 'garbage');
+  await callStage1Gc(pod);
+  unmountBelow(pod.folder);
+  const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', pod.folder], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (removed.status === 0) return;
+  const reason = removed.stderr?.toString().trim().split('\n')[0];
+  throw new PodError('busy', `cannot remove pod "${pod.uuid}": ${reason}`, removed.error);
+}
+
+/** A stage1 that the pod brought along clears what it made outside the pod's folder. */
+async function callStage1Gc(pod: Pod): Promise<void> {
+  const path = join(pod.folder, POD_FILES.stage1Manifest);
+  if (!existsSync(path)) return;
+  const manifest = storedImageManifest(readFileSync(path, 'utf8'));
+  if (await loadOwnStage1(manifest, pod.folder)) return;
+  const entry = join(POD_FILES.stage1Root, entryPoint(manifest, 'gc'));
+  spawnSync(`./${entry}`, [pod.uuid], { cwd: pod.folder, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** Mounts that a foreign stage1 made in the host's namespace, deepest first. */
+function unmountBelow(folder: string): void {
+  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => unescapeMount(line.split(' ')[4] ?? ''))
+    .filter((path) => path.startsWith(`${folder}/`));
+  for (const path of mounted.sort().reverse()) unmount(path);
+}
+
+/** proc(5): spaces and the like are octal escapes. */
+function unescapeMount(path: string): string {
+  return path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
+    String.fromCharCode(Number.parseInt(octal, 8)),
+  );
+}

@@ -1,0 +1,26 @@
+import { join } from 'node:path';
+
+/** The folders below `pods` that a pod goes through, each change one rename. */
+export const GROUPS = [
+  'embryo',
+  'prepare',
+  'prepared',
+  'run',
+  'exited-garbage',
+  'garbage',
+] as const;
+
+export type Group = (typeof GROUPS)[number];
+
+export function groupFolder(dataDir: string, group: Group): string {
+  return join(dataDir, 'pods', group);
+}
+
+export function podFolder(dataDir: string, group: Group, uuid: string): string {
+  return join(dataDir, 'pods', group, uuid);
+}
+
+/** Held shared while a pod is being prepared, exclusively while unused trees are removed. */
+export function prepareLock(dataDir: string): string {
+  return join(dataDir, 'locks', 'prepareLock');
+}

@@ -1,0 +1,108 @@
+import { spawnSync } from 'node:child_process';
+import { chmodSync, chownSync, mkdirSync, statfsSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { readIfExists } from '../os/files.ts';
+import { MS, mount, unmount } from '../os/syscalls.ts';
+import { PodError } from './error.ts';
+
+/** Root file systems of apps: an overlay of the image's layers, or a copy of them. */
+
+const NO_UPPER = new Map([
+  [0x61756673, 'aufs'],
+  [0x2fc12fc1, 'zfs'],
+  [0x794c7630, 'overlayfs'],
+]);
+
+/** Why a pod below `dataDir` cannot use overlayfs, or undefined when it can (surface 2.6). */
+export function overlayProblem(dataDir: string): string | undefined {
+  const type = NO_UPPER.get(statfsSync(dataDir).type);
+  if (type) return `${dataDir} is on ${type}, which cannot hold an overlay's changes`;
+  if (readIfExists('/proc/filesystems')?.includes('\toverlay\n')) return undefined;
+  spawnSync('modprobe', ['--quiet', 'overlay'], { stdio: 'ignore' });
+  if (readIfExists('/proc/filesystems')?.includes('\toverlay\n')) return undefined;
+  return 'the kernel has no overlayfs';
+}
+
+/**
+ * Mounts an app's root: `layers` (absolute paths, bottom first) below what the app changes, which
+ * is kept in `changes`. The process must be in a mount namespace of its own.
+ */
+export function mountOverlay(layers: readonly string[], changes: string, target: string): void {
+  const upper = join(changes, 'upper');
+  const work = join(changes, 'work');
+  const top = layers.at(-1);
+  if (top === undefined) throw new PodError('no-overlay', `no layers to mount at ${target}`);
+  if (mkdirSync(upper, { recursive: true, mode: 0o755 })) copyOwner(top, upper);
+  mkdirSync(work, { recursive: true, mode: 0o700 });
+  // mount(2) takes one page of options, which the full paths of many layers would exceed.
+  const cwd = process.cwd();
+  const store = commonFolder(layers);
+  process.chdir(store);
+  try {
+    const lower = [...layers].reverse().map((layer) => escapeOption(layer.slice(store.length + 1)));
+    mount(
+      'overlay',
+      target,
+      'overlay',
+      0,
+      `lowerdir=${lower.join(':')},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`,
+    );
+  } finally {
+    process.chdir(cwd);
+  }
+}
+
+/** Copies an image's layers into an empty folder, as one tree. */
+export function copyLayers(layers: readonly string[], target: string, scratch: string): void {
+  const [only] = layers;
+  if (only !== undefined && layers.length === 1) {
+    copyTree(only, target);
+    return;
+  }
+  // The kernel knows how layers replace and delete each other's files: let it merge them.
+  mkdirSync(scratch, { recursive: true });
+  const store = commonFolder(layers);
+  const lower = [...layers].reverse().map((layer) => escapeOption(layer.slice(store.length + 1)));
+  const cwd = process.cwd();
+  process.chdir(store);
+  try {
+    mount('overlay', scratch, 'overlay', MS.RDONLY, `lowerdir=${lower.join(':')}`);
+  } finally {
+    process.chdir(cwd);
+  }
+  try {
+    copyTree(scratch, target);
+  } finally {
+    unmount(scratch);
+  }
+}
+
+function copyTree(from: string, to: string): void {
+  mkdirSync(to, { recursive: true, mode: 0o755 });
+  const copied = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (copied.status === 0) return;
+  const reason = copied.stderr?.toString().trim().split('\n')[0];
+  throw new PodError(
+    'start-failed',
+    `cannot copy the image's files to ${to}: ${reason}`,
+    copied.error,
+  );
+}
+
+function copyOwner(from: string, to: string): void {
+  const { uid, gid, mode } = statSync(from);
+  chownSync(to, uid, gid);
+  chmodSync(to, mode & 0o7777);
+}
+
+/** The folder that holds `ID/rootfs` of every layer. */
+function commonFolder(layers: readonly string[]): string {
+  return join(layers[0] ?? '/', '../..');
+}
+
+/** Options are split at commas and layers at colons (mount(2), overlayfs). */
+function escapeOption(path: string): string {
+  return path.replace(/[\\,:]/g, '\\$&');
+}

@@ -1,0 +1,58 @@
+import { existsSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { manifest as fly } from '../../stage1/fly/manifest.ts';
+import { manifest as nspawn } from '../../stage1/nspawn/manifest.ts';
+import { type ImageManifest, serializeImageManifest } from '../appc/index.ts';
+import type { Store, StoredImage } from '../image/store.ts';
+import type { Stage1 } from '../stage1/pod-context.ts';
+import { POD_FILES } from '../stage1/pod-files.ts';
+import { copyLayers } from './rootfs.ts';
+
+/** A stage1 image: one of our own, which is part of this program, or a stored one. */
+export type Stage1Choice =
+  | { readonly kind: 'own'; readonly flavour: 'nspawn' | 'fly' }
+  | { readonly kind: 'stored'; readonly image: StoredImage };
+
+const OWN: Record<'nspawn' | 'fly', { manifest: ImageManifest; load(): Promise<Stage1> }> = {
+  nspawn: { manifest: nspawn, load: () => import('../../stage1/nspawn/run.ts') },
+  fly: { manifest: fly, load: () => import('../../stage1/fly/run.ts') },
+};
+
+/** rkt's own flavours of systemd-nspawn, which ours takes the place of. */
+const ALIASES = new Map([
+  ['stage1-nspawn', 'nspawn'],
+  ['stage1-coreos', 'nspawn'],
+  ['stage1-host', 'nspawn'],
+  ['stage1-src', 'nspawn'],
+  ['stage1-fly', 'fly'],
+] as const);
+
+/** The stage1 of our own that a name (`coreos.com/rkt/stage1-fly`) or file name stands for. */
+export function ownStage1(nameOrFile: string): Stage1Choice | undefined {
+  const name = basename(nameOrFile).replace(/\.aci$/, '');
+  for (const [alias, flavour] of ALIASES) if (alias === name) return { kind: 'own', flavour };
+  return undefined;
+}
+
+/** Puts a stage1 into a pod's folder. Our own lays out its root itself when the pod starts. */
+export function installStage1(store: Store, choice: Stage1Choice, podFolder: string): void {
+  const manifest = choice.kind === 'own' ? OWN[choice.flavour].manifest : choice.image.manifest;
+  if (choice.kind === 'stored') {
+    const layers = choice.image.layers.map((id) => store.treeRoot(id));
+    copyLayers(layers, join(podFolder, POD_FILES.stage1Root), join(podFolder, 'merged'));
+  }
+  writeFileSync(join(podFolder, POD_FILES.stage1Manifest), serializeImageManifest(manifest), {
+    mode: 0o640,
+  });
+}
+
+/** The implementation in this program of a pod's stage1, unless the pod brought its own. */
+export async function loadOwnStage1(
+  manifest: ImageManifest,
+  podFolder: string,
+): Promise<Stage1 | undefined> {
+  const own = Object.values(OWN).find((candidate) => candidate.manifest.name === manifest.name);
+  const run = manifest.annotations.find((a) => a.name === 'coreos.com/rkt/stage1/run')?.value ?? '';
+  if (!own || existsSync(join(podFolder, POD_FILES.stage1Root, run))) return undefined;
+  return own.load();
+}

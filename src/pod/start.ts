@@ -1,0 +1,92 @@
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { storedImageManifest } from '../appc/index.ts';
+import { Store } from '../image/store.ts';
+import { readIfExists } from '../os/files.ts';
+import { execve, unshareMounts } from '../os/syscalls.ts';
+import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../stage1/contract.ts';
+import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
+import { PodError } from './error.ts';
+import { podFolder } from './layout.ts';
+import type { Pod } from './pods.ts';
+import type { HeldPod } from './prepare.ts';
+import { mountOverlay, overlayProblem } from './rootfs.ts';
+import { loadOwnStage1 } from './stage1-choice.ts';
+
+export interface StartRequest {
+  readonly run: RunArguments;
+  /** Texts that the pod's apps get, where the modes in `run` are `stage0`. */
+  readonly resolvConf?: string;
+  readonly hostsFile?: (hostname: string) => string;
+  readonly warn: (message: string) => void;
+}
+
+/**
+ * Turns this process into the pod (surface 2.5). The pod's lock goes over to what it becomes, and
+ * ends with it. Comes back only by throwing.
+ */
+export async function startPod(
+  dataDir: string,
+  held: HeldPod,
+  request: StartRequest,
+): Promise<never> {
+  const pod = enterRun(dataDir, held.pod);
+  process.chdir(pod.folder);
+  unshareMounts();
+  mountApps(dataDir, pod);
+  writeHostFiles(pod, request);
+  const manifest = storedImageManifest(readFileSync(POD_FILES.stage1Manifest, 'utf8'));
+  const own = await loadOwnStage1(manifest, pod.folder);
+  if (own)
+    return own.run({ uuid: pod.uuid, folder: pod.folder, lockFd: held.lock.fd }, request.run);
+
+  const path = join(POD_FILES.stage1Root, entryPoint(manifest, 'run'));
+  const { argv, dropped } = runArgv(pod.uuid, request.run, interfaceVersion(manifest));
+  for (const option of dropped)
+    request.warn(`the stage1 image ${manifest.name} is too old for ${option}: ignored`);
+  const lock = {
+    RKT_LOCK_FD: String(held.lock.fd),
+    RKT_SELINUX_CONTEXT: '',
+    RKT_SELINUX_MOUNT_CONTEXT: '',
+  };
+  return execve(path, [path, ...argv], { ...definedEnvironment(), ...lock }, [held.lock.fd]);
+}
+
+/** A start is not worth a disk's time: after a power cut the pod is gone whatever its folder says. */
+function enterRun(dataDir: string, pod: Pod): Pod {
+  const folder = podFolder(dataDir, 'run', pod.uuid);
+  renameSync(pod.folder, folder);
+  return { ...pod, group: 'run', folder, state: 'running' };
+}
+
+function mountApps(dataDir: string, pod: Pod): void {
+  if (readIfExists('overlay-prepared') === undefined) return;
+  const problem = overlayProblem(dataDir);
+  if (problem)
+    throw new PodError('no-overlay', `unable to run prepared overlay-enabled pod: ${problem}`);
+  const store = new Store(dataDir);
+  for (const app of readPodManifest(pod.folder).apps) {
+    const ids = readFileSync(join('appsinfo', app.name, 'treeStoreID'), 'utf8')
+      .trim()
+      .split('\n');
+    const layers = ids.map((id) => store.treeRoot(id));
+    const target = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
+    mountOverlay(layers, join(pod.folder, 'overlay', app.name), target);
+  }
+}
+
+function writeHostFiles(pod: Pod, { run, resolvConf, hostsFile }: StartRequest): void {
+  const etc = join(POD_FILES.stage1Root, 'etc');
+  const hostname = run.hostname ?? `rkt-${pod.uuid}`;
+  mkdirSync(etc, { recursive: true, mode: 0o755 });
+  if (resolvConf !== undefined) writeFileSync(join(etc, 'rkt-resolv.conf'), resolvConf);
+  if (hostsFile) writeFileSync(join(etc, 'rkt-hosts'), hostsFile(hostname));
+}
+
+function definedEnvironment(): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(process.env).flatMap(([name, value]) =>
+      value === undefined ? [] : [[name, value]],
+    ),
+  );
+}

@@ -1,0 +1,108 @@
+import { spawn } from 'node:child_process';
+import { readlinkSync, watch } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { POD_FILES } from '../stage1/pod-files.ts';
+import { PodError } from './error.ts';
+import { groupFolder } from './layout.ts';
+import { type Pod, refreshPod } from './pods.ts';
+
+/**
+ * Waits until a pod has ended, which is when its lock is free, for at most `patience` milliseconds.
+ * Throws PodError `timeout` otherwise.
+ */
+export async function waitFinished(dataDir: string, pod: Pod, patience: number): Promise<void> {
+  const until = Date.now() + patience;
+  const running = await waitStarted(dataDir, pod, until);
+  if (running?.state !== 'running') return;
+  if (await lockIsFree(running.folder, until)) return;
+  throw new PodError('timeout', `error waiting for pod to finish: pod "${pod.uuid}" still runs`);
+}
+
+/** Waits until every app of a pod has been started; an error when the pod ends before. */
+export async function waitReady(dataDir: string, pod: Pod, patience: number): Promise<void> {
+  const until = Date.now() + patience;
+  const running = await waitStarted(dataDir, pod, until);
+  const failure = (why: string) =>
+    new PodError('timeout', `error waiting for pod readiness: pod "${pod.uuid}" ${why}`);
+  if (!running) throw failure('is gone');
+  if (isReady(running)) return;
+  if (running.state !== 'running') throw failure(`is ${running.state}`);
+  const stop = new AbortController();
+  const ended = lockIsFree(running.folder, until, stop.signal);
+  const ready = watchUntil(
+    dirname(join(running.folder, POD_FILES.ready)),
+    () => isReady(running),
+    stop.signal,
+  );
+  try {
+    const first = await Promise.race([
+      ready.then(() => 'ready'),
+      ended.then((free) => (free ? 'ended' : 'late')),
+    ]);
+    if (first === 'ready' || isReady(running)) return;
+    throw failure(first === 'ended' ? 'has ended' : 'is not ready yet');
+  } finally {
+    stop.abort();
+  }
+}
+
+function isReady(pod: Pod): boolean {
+  try {
+    return readlinkSync(join(pod.folder, POD_FILES.ready)) === 'ready';
+  } catch {
+    return false;
+  }
+}
+
+/** The pod once it is neither prepared nor being prepared; undefined when it is gone. */
+async function waitStarted(dataDir: string, pod: Pod, until: number): Promise<Pod | undefined> {
+  const isWaiting = () => {
+    const now = refreshPod(dataDir, pod.uuid);
+    return now?.state === 'prepared' || now?.state === 'preparing' || now?.state === 'embryo';
+  };
+  if (isWaiting()) {
+    const left = Number.isFinite(until)
+      ? AbortSignal.timeout(Math.max(0, until - Date.now()))
+      : undefined;
+    await watchUntil(groupFolder(dataDir, 'run'), () => !isWaiting(), left);
+    if (isWaiting())
+      throw new PodError(
+        'timeout',
+        `error waiting for pod to start: pod "${pod.uuid}" is still prepared`,
+      );
+  }
+  return refreshPod(dataDir, pod.uuid);
+}
+
+/** Settles when the condition holds, which is looked at whenever the folder changes, or at abort. */
+async function watchUntil(
+  folder: string,
+  condition: () => boolean,
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  await new Promise<void>((resolve, reject) => {
+    const watcher = watch(folder, () => {
+      if (condition()) finish();
+    });
+    const finish = () => {
+      watcher.close();
+      resolve();
+    };
+    watcher.on('error', reject);
+    signal?.addEventListener('abort', finish);
+    if (signal?.aborted || condition()) finish();
+  });
+}
+
+/** Whether a pod's lock gets free in time. The kernel wakes the one who waits: flock(1). */
+async function lockIsFree(folder: string, until: number, signal?: AbortSignal): Promise<boolean> {
+  const limit = Number.isFinite(until)
+    ? [`--timeout=${Math.max(0.001, (until - Date.now()) / 1000)}`]
+    : [];
+  const waiter = spawn('flock', ['--shared', ...limit, folder, 'true'], { stdio: 'ignore' });
+  signal?.addEventListener('abort', () => waiter.kill());
+  return new Promise((resolve, reject) => {
+    waiter.once('error', reject);
+    waiter.once('exit', (code) => resolve(code === 0));
+  });
+}
