@@ -62,7 +62,7 @@ export interface BuiltImage {
  * `missing-program`, `io`
  */
 export async function buildAci(request: BuildRequest): Promise<BuiltImage> {
-  const folder = resolve(request.folder);
+  const folder = realpathOf(request.folder, 'build from');
   const output = resolve(request.output);
   const rootfs = request.manifest === undefined ? join(folder, 'rootfs') : folder;
   if (request.manifest === undefined) checkLayout(folder);
@@ -112,17 +112,15 @@ function checkLayout(folder: string): void {
 }
 
 function checkFolder(path: string): void {
-  const entry = lstatSync(path, { throwIfNoEntry: false });
-  if (!entry) throw new ImageError('not-found', `cannot build from ${path}: it does not exist`);
-  if (!entry.isDirectory())
+  if (!lstatSync(path).isDirectory())
     throw new ImageError('bad-image', `cannot build from ${path}: it is no folder`);
 }
 
 function checkOutput(output: string, folder: string, overwrite: boolean): void {
   if (!output.endsWith('.aci'))
     throw new ImageError('bad-reference', `cannot build ${output}: its name must end in .aci`);
-  const parent = realpathOf(dirname(output));
-  if (`${parent}${sep}`.startsWith(`${realpathSync(folder)}${sep}`))
+  const parent = realpathOf(dirname(output), 'write to');
+  if (`${parent}${sep}`.startsWith(`${folder}${sep}`))
     throw new ImageError(
       'bad-reference',
       `cannot build ${output}: it would be inside the folder that it is made of`,
@@ -137,11 +135,11 @@ function exists(output: string): ImageError {
   return new ImageError('exists', `cannot build ${output}: it exists; use --overwrite`);
 }
 
-function realpathOf(path: string): string {
+function realpathOf(path: string, attempt: string): string {
   try {
     return realpathSync(path);
   } catch (error) {
-    throw new ImageError('io', `cannot write to ${path}: ${reason(error)}`, error);
+    throw new ImageError('io', `cannot ${attempt} ${path}: ${reason(error)}`, error);
   }
 }
 

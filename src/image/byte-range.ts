@@ -76,16 +76,25 @@ export function readVerified(
   expected: Pick<Descriptor, 'digest' | 'size'>,
   what: string,
 ): Buffer {
-  if (range.size !== expected.size)
-    throw new ImageError(
-      'mismatch',
-      `${what} has ${range.size} bytes, but ${expected.size} are promised for ${expected.digest}`,
-    );
+  checkSize(range, expected, what);
   const bytes = readDocument(range, what);
   const digest = sha256(bytes);
   if (digest !== expected.digest)
     throw new ImageError('mismatch', `${what} has digest ${digest}, not ${expected.digest}`);
   return bytes;
+}
+
+/** Throws ImageError `mismatch` when the range is not as long as its descriptor says. */
+export function checkSize(
+  { size }: ByteRange,
+  expected: Pick<Descriptor, 'digest' | 'size'>,
+  what: string,
+): void {
+  if (size !== expected.size)
+    throw new ImageError(
+      'mismatch',
+      `${what} has ${size} bytes, but ${expected.size} are promised for ${expected.digest}`,
+    );
 }
 
 /** `sha256:HEX` of some bytes. */

@@ -60,7 +60,8 @@ export async function storeLocalImage(
   const stored = addImage(store, {
     key,
     manifest,
-    layers,
+    // Overlayfs takes no folder twice; of a layer that comes again only the upper place shows.
+    layers: layers.filter((id, n) => layers.lastIndexOf(id) === n),
     config: image.config,
     source: { reference: image.reference, latest },
   });
@@ -87,6 +88,7 @@ function originOf(image: LocalImage): OciOrigin {
       : { name: 'manifesthash', value: image.manifestDigest },
   ];
   return {
+    where: image.where,
     name: sanitizeACIdentifier(named ? `${named.registry}/${named.repository}` : file),
     ...(version !== undefined && { version }),
     annotations: known

@@ -10,6 +10,8 @@ const acVersion = '0.8.11';
 
 /** What the config of an image does not say about it. */
 export interface OciOrigin {
+  /** What messages call the image, such as a path. */
+  where: string;
   /** Image name, an ACIdentifier. */
   name: string;
   /** Tag; absent when it has none. */
@@ -42,7 +44,7 @@ export function imageManifestOf(
     environment: environment(inner.Env, warnings),
     eventHandlers: [],
     mountPoints: mountPoints(Object.keys(inner.Volumes), warnings),
-    ports: Object.keys(inner.ExposedPorts).map(port),
+    ports: Object.keys(inner.ExposedPorts).map((text) => port(text, origin.where)),
     isolators: [],
     userAnnotations: {},
     userLabels: inner.Labels,
@@ -61,15 +63,19 @@ export function imageManifestOf(
     dependencies: [],
     pathWhitelist: [],
   };
-  return { manifest: validated(manifest), warnings };
+  return { manifest: validated(manifest, origin.where), warnings };
 }
 
-function validated(manifest: ImageManifest): ImageManifest {
+function validated(manifest: ImageManifest, where: string): ImageManifest {
   try {
     return validateImageManifest(manifest);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
-    throw new ImageError('unsupported', `the image config has no appc equivalent: ${why}`, error);
+    throw new ImageError(
+      'unsupported',
+      `the image config of ${where} has no appc equivalent: ${why}`,
+      error,
+    );
   }
 }
 
@@ -126,7 +132,7 @@ function mountPoints(paths: readonly string[], warnings: string[]): MountPoint[]
 }
 
 /** `PORT[-LAST][/PROTOCOL]`, tcp when nothing is said. */
-function port(text: string): Port {
+function port(text: string, where: string): Port {
   const [, first, last, protocol = 'tcp'] =
     /^(\d{1,5})(?:-(\d{1,5}))?(?:\/([A-Za-z0-9]+))?$/.exec(text) ?? [];
   const from = Number(first);
@@ -134,7 +140,7 @@ function port(text: string): Port {
   if (!(from >= 1 && to >= from && to <= 65_535))
     throw new ImageError(
       'bad-manifest',
-      `bad image config: config.ExposedPorts: ${JSON.stringify(text)} must be PORT[-LAST][/PROTOCOL] from 1 to 65535`,
+      `bad image config of ${where}: config.ExposedPorts: ${JSON.stringify(text)} must be PORT[-LAST][/PROTOCOL] from 1 to 65535`,
     );
   const lower = protocol.toLowerCase();
   return {

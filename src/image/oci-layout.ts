@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { type ByteRange, readDocument, streamRange, wholeFile } from './byte-range.ts';
+import { type ByteRange, checkSize, readDocument, streamRange, wholeFile } from './byte-range.ts';
 import { ImageError } from './error.ts';
 import type { LocalImage } from './local-image.ts';
 import { type Descriptor, parseLayout, parseManifest } from './oci-schema.ts';
@@ -69,6 +69,7 @@ function readImage(
     configDigest: config.digest,
     layers: layers.map((layer, n) => {
       const range = findBlob(source, layer, 'layer');
+      checkSize(range, layer, `layer ${layer.digest} of ${where}`);
       return {
         name: `layer ${n + 1} (${layer.digest}) of ${where}`,
         open: () => streamRange(range),

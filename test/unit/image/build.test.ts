@@ -137,6 +137,13 @@ describe('the archive', () => {
     expect(sha512(join(scratch, 'again.aci'))).toBe(sha512(join(scratch, 'out.aci')));
   });
 
+  test('is made of a folder behind a link as well', async () => {
+    const whole = await build({ folder: layout() });
+    symlinkSync('layout', join(scratch, 'link'));
+    const linked = { folder: join(scratch, 'link'), output: join(scratch, 'linked.aci') };
+    expect((await build(linked)).key).toBe(whole.key);
+  });
+
   test('is the same with the manifest beside a plain root file system', async () => {
     const folder = layout();
     const whole = await build({ folder });
@@ -195,6 +202,13 @@ describe('a build is refused', () => {
     symlinkSync('/etc', join(folder, 'rootfs'));
     writeFileSync(join(folder, 'manifest'), JSON.stringify(manifest));
     await expect(build({ folder })).rejects.toMatchObject({ code: 'bad-image' });
+  });
+
+  test('from a folder that is not there', async () => {
+    await expect(build({ folder: join(scratch, 'none') })).rejects.toMatchObject({
+      code: 'io',
+      message: expect.stringMatching(/build from .*none: no such file/),
+    });
   });
 
   test('with an output that does not end in .aci', async () => {

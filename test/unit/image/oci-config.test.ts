@@ -13,7 +13,12 @@ function map(config: Json, outer: Json = {}) {
     ...outer,
   };
   const parsed = parseConfig(Buffer.from(JSON.stringify(json)), 'config');
-  return imageManifestOf(parsed, { name: 'example.com/app', version: '1', annotations: [] });
+  return imageManifestOf(parsed, {
+    where: 'a.tar',
+    name: 'example.com/app',
+    version: '1',
+    annotations: [],
+  });
 }
 
 const app = (config: Json) => map(config).manifest.app;

@@ -172,6 +172,24 @@ describe('a stored image', () => {
     expect(readdirSync(store.path('tree'))).toHaveLength(3);
   });
 
+  test('that has a layer twice stacks it once, at its upper place', async () => {
+    const path = join(scratch, 'twice.tar');
+    const from = join(scratch, 'from');
+    mkdirSync(from);
+    run('tar', '-C', from, '-xf', join(made, 'docker.tar'));
+    const [{ Config, Layers }] = JSON.parse(readFileSync(join(from, 'manifest.json'), 'utf8'));
+    const config = JSON.parse(readFileSync(join(from, Config), 'utf8'));
+    const [a, b] = config.rootfs.diff_ids;
+    config.rootfs.diff_ids = [a, b, a];
+    run('chmod', 'u+w', join(from, 'manifest.json'));
+    writeFileSync(join(from, 'config'), JSON.stringify(config));
+    const entry = { Config: 'config', RepoTags: null, Layers: [Layers[0], Layers[1], Layers[0]] };
+    writeFileSync(join(from, 'manifest.json'), JSON.stringify([entry]));
+    run('tar', '-C', from, '-cf', path, '.');
+    const { layers } = await take(path);
+    expect(layers).toEqual([b, a].map((id: string) => id.replace(':', '-')));
+  });
+
   test('is not imported again while its layout is unchanged', async () => {
     const layout = join(scratch, 'layout');
     cpSync(join(made, 'layout'), layout, { recursive: true });
