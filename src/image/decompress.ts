@@ -79,7 +79,7 @@ async function* runDecompressor(
     ],
     { stdio: ['pipe', 'pipe', 'pipe'], cwd: '/', env: { PATH: process.env['PATH'], LC_ALL: 'C' } },
   );
-  const said = collectText(child);
+  const said = collectLines(child);
   const ended = exitOf(child);
   const feeding = pipeline(Readable.from(bytes, { objectMode: false }), child.stdin);
   feeding.catch(() => {});
@@ -92,7 +92,7 @@ async function* runDecompressor(
       if (errnoOf(error) !== 'EPIPE' && errnoOf(error) !== 'ERR_STREAM_PREMATURE_CLOSE')
         throw error;
     });
-    throw decompressorError(program, status, said());
+    throw decompressorError(program, status, said()[0] ?? `status ${status}`);
   } finally {
     child.kill('SIGKILL');
     await ended.catch(() => {});
@@ -105,21 +105,22 @@ function decompressorError(program: string, status: number | undefined, said: st
       'missing-program',
       `it is compressed with ${program}, which is not installed here`,
     );
-  if (/end of (input|file)|unexpected(ly)? end|premature/i.test(said))
+  if (/end of (input|file)|unexpected end|ends unexpectedly|premature/i.test(said))
     return new ImageError('bad-image', `it is truncated: its ${program} data ends too early`);
-  return new ImageError(
-    'bad-image',
-    `its ${program} data is damaged (${said || `status ${status}`})`,
-  );
+  return new ImageError('bad-image', `its ${program} data is damaged (${said})`);
 }
 
-/** The last line that a child wrote to stderr, once it has ended; what is too long is cut. */
-export function collectText(child: ChildProcess): () => string {
+/** The lines that a child has written to stderr; what is too much is cut. */
+export function collectLines(child: ChildProcess): () => string[] {
   let text = '';
   child.stderr?.setEncoding('utf8').on('data', (more: string) => {
     if (text.length < 65536) text += more;
   });
-  return () => text.trim().split('\n')[0]?.slice(0, 500) ?? '';
+  return () =>
+    text
+      .split('\n')
+      .map((line) => line.trim().slice(0, 500))
+      .filter((line) => line !== '');
 }
 
 /** The exit status of a child whose streams have ended; undefined when a signal killed it. */

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { errnoOf } from '../os/error.ts';
-import { collectText, compressionOf, decompress, exitOf } from './decompress.ts';
+import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
 import { ImageError } from './error.ts';
 import { writeError } from './store.ts';
 import { type TarEntry, TarWalker, type Verdict } from './tar-walker.ts';
@@ -166,7 +166,7 @@ interface Tar {
 
 function startTar(work: Workspace, into: string): Tar {
   const { child, input } = spawnTar(work, into);
-  const said = collectText(child);
+  const said = collectLines(child);
   const ended = exitOf(child);
   ended.catch(() => {});
   const writes = new WriteQueue();
@@ -236,13 +236,19 @@ async function writeParts(fd: number, parts: readonly Buffer[]): Promise<void> {
 
 const writeVector = promisify(writev);
 
-function tarError(status: number | undefined, said: string): ImageError {
-  const why = said.replace(/^\/?(tar|chroot|setpriv): /, '');
+const FAILED_WRITE =
+  /No space left on device|Disk quota exceeded|Read-only file system|Input\/output error|Wrote only/;
+
+function tarError(status: number | undefined, said: readonly string[]): ImageError {
+  const lines = said.map((line) => line.replace(/^\/?(tar|chroot|setpriv): /, ''));
+  const why = lines[0] ?? `status ${status}`;
   if (status === 127)
     return new ImageError('missing-program', `unpacking needs GNU tar, setpriv and chroot: ${why}`);
   if (status !== undefined && status >= 125)
     return new ImageError('io', `unpacking it: the sandbox for tar could not be made: ${why}`);
-  if (/No space left on device|Disk quota exceeded|Read-only file system|Input\/output/.test(why))
-    return new ImageError('io', `unpacking it: ${why}`);
-  return new ImageError('bad-image', `tar could not unpack it: ${why || `status ${status}`}`);
+  const write = lines.find((line) => FAILED_WRITE.test(line));
+  if (write === undefined) return new ImageError('bad-image', `tar could not unpack it: ${why}`);
+  // A write that is cut short is how tar first meets the end of the disk.
+  const short = write.includes('Wrote only') ? 'no space left on the disk: ' : '';
+  return new ImageError('io', `unpacking it: ${short}${write}`);
 }
