@@ -35,14 +35,21 @@ function start(port, { argv, env }) {
     return sent;
   };
   const child = spawn(argv[0], argv.slice(1), { env, cwd: '/' });
-  child.on('error', (error) => send('e', `vm-agent: ${error.message}\n`).then(() => send('X', '127')));
+  child.on('error', (error) =>
+    send('e', `vm-agent: ${error.message}\n`).then(() => send('X', '127')),
+  );
   child.stdin.on('error', () => {});
-  for (const [type, stream] of [['O', child.stdout], ['e', child.stderr]])
+  for (const [type, stream] of [
+    ['O', child.stdout],
+    ['e', child.stderr],
+  ])
     stream.on('data', (data) => {
       stream.pause();
       send(type, data).then(() => stream.resume());
     });
-  child.on('close', (code, signal) => code === null && !signal ? undefined : send('X', String(code ?? 137)));
+  child.on('close', (code, signal) =>
+    code === null && !signal ? undefined : send('X', String(code ?? 137)),
+  );
   return child;
 }
 
