@@ -30,10 +30,11 @@ const external = ['koffi', 'openpgp', 'undici', 'usocket', 'x11'];
 
 const minify = { minifySyntax: true, minifyWhitespace: true };
 const target = 'node20';
+const dist = join(root, 'dist');
 
-/** One bundle in ES modules, split so that a command loads its own code alone. */
+/** The modules of one bundle, split where the code imports dynamically. Names are paths in dist. */
 async function bundle() {
-  const { outputFiles } = await build({
+  const { metafile, outputFiles } = await build({
     absWorkingDir: root,
     entryPoints: Object.entries(entries).map(([out, source]) => ({ in: source, out })),
     bundle: true,
@@ -44,40 +45,102 @@ async function bundle() {
     external,
     define: { RKT_VERSION: JSON.stringify(version) },
     chunkNames: 'lib/[name]-[hash]',
-    outdir: 'dist',
+    outdir: dist,
     write: false,
+    metafile: true,
     legalComments: 'none',
     logLevel: 'warning',
     ...minify,
   });
-  return outputFiles.map(({ path, text }) => ({ path: relative(join(root, 'dist'), path), text }));
+  const modules = outputFiles.map(async ({ path, text }) => {
+    const { imports } = metafile.outputs[relative(root, path)];
+    const targets = (kind) =>
+      imports
+        .filter((one) => one.kind === kind && !one.external)
+        .map((one) => relative('dist', one.path));
+    return {
+      name: relative(dist, path),
+      code: await toCommonJs(text),
+      eager: targets('import-statement'),
+      lazy: targets('dynamic-import'),
+    };
+  });
+  return new Map((await Promise.all(modules)).map((module) => [module.name, module]));
 }
 
-/**
- * The same file as a CommonJS module: esbuild splits ES modules only, and Node starts its ES module
- * loader, which takes several milliseconds, only for these.
- */
-async function toCommonJs({ path, text }) {
+/** Node starts its loader for ES modules, which takes long, only for such; esbuild splits only such. */
+async function toCommonJs(text) {
   const { code } = await transform(text, {
     format: 'cjs',
     platform: 'node',
     target,
-    define: { 'import.meta.url': '__fileUrl' },
+    define: { 'import.meta': '__meta' },
     supported: { 'dynamic-import': false },
     ...minify,
   });
-  const url = code.includes('__fileUrl')
-    ? 'const __fileUrl=require("node:url").pathToFileURL(__filename).href;'
-    : '';
-  return { path, text: `${url}${code}` };
+  return code;
 }
 
-function write(folder, { path, text }) {
-  const isEntry = Object.hasOwn(entries, path.replace(/\.js$/, ''));
-  const file = join(folder, isEntry ? path.replace(/\.js$/, '') : path);
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, isEntry ? `#!/usr/bin/env node\n${text}` : text);
-  if (isEntry) chmodSync(file, 0o755);
+/**
+ * A module and all that it needs at once, as functions by name. Each require() of a file costs about
+ * half a millisecond, so that a start reads two files: the executable and the pack of its command.
+ * What several packs hold runs once: the pack that is loaded first has defined it.
+ */
+function pack(modules, name) {
+  const needed = new Set([name]);
+  for (const one of needed) for (const other of modules.get(one).eager) needed.add(other);
+  const functions = [...needed].map(
+    (one) => `${JSON.stringify(one)}(module,exports,require,__meta){${modules.get(one).code}}`,
+  );
+  return `{${functions.join(',\n')}}`;
+}
+
+/** Defines the modules of packs, runs each when it is first required, and loads lazy packs. */
+function runtime(modules, entry) {
+  const start = (first, packs) => {
+    const path = require('node:path');
+    const defined = { ...first };
+    const loaded = new Map();
+    const load = (name) => {
+      const known = loaded.get(name);
+      if (known) return known.exports;
+      if (!defined[name]) {
+        const more = require(path.join(__dirname, packs[name]));
+        for (const one in more) defined[one] ??= more[one];
+      }
+      const module = { exports: {} };
+      loaded.set(name, module);
+      const meta = {
+        get url() {
+          return require('node:url').pathToFileURL(path.join(__dirname, name)).href;
+        },
+      };
+      const requireFrom = (wanted) =>
+        wanted.startsWith('.') ? load(path.join(path.dirname(name), wanted)) : require(wanted);
+      defined[name](module, module.exports, requireFrom, meta);
+      return module.exports;
+    };
+    return load;
+  };
+  const lazy = new Set([...modules.values()].flatMap((module) => module.lazy));
+  const up = '../'.repeat(entry.split('/').length - 1);
+  const packs = Object.fromEntries([...lazy].map((name) => [name, `${up}${name}`]));
+  return `#!/usr/bin/env node
+(${start})(${pack(modules, entry)},${JSON.stringify(packs)})(${JSON.stringify(entry)});
+`;
+}
+
+function writeModules(folder, modules) {
+  const write = (path, text) => {
+    mkdirSync(dirname(join(folder, path)), { recursive: true });
+    writeFileSync(join(folder, path), text);
+  };
+  for (const entry of Object.keys(entries)) {
+    write(entry, runtime(modules, `${entry}.js`));
+    chmodSync(join(folder, entry), 0o755);
+  }
+  for (const name of new Set([...modules.values()].flatMap((module) => module.lazy)))
+    write(name, `module.exports=${pack(modules, name)};\n`);
 }
 
 /** koffi's JavaScript only finds and wraps its native module, so that module alone is taken along. */
@@ -101,11 +164,11 @@ function copyKoffi(folder) {
 
 const fresh = join(root, `dist.${process.pid}`);
 try {
-  for (const file of await bundle()) write(fresh, await toCommonJs(file));
+  writeModules(fresh, await bundle());
   writeFileSync(join(fresh, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   copyKoffi(fresh);
-  rmSync(join(root, 'dist'), { recursive: true, force: true });
-  renameSync(fresh, join(root, 'dist'));
+  rmSync(dist, { recursive: true, force: true });
+  renameSync(fresh, dist);
 } finally {
   rmSync(fresh, { recursive: true, force: true });
 }

@@ -1,5 +1,4 @@
 import { writeSync } from 'node:fs';
-import { isatty } from 'node:tty';
 import { errnoOf } from '../os/error.ts';
 import { CliError } from './error.ts';
 
@@ -16,7 +15,7 @@ export interface Writer {
 export function descriptorWriter(fd: 1 | 2): Writer {
   return {
     get terminal() {
-      return isatty(fd);
+      return (fd === 1 ? process.stdout : process.stderr).isTTY === true;
     },
     write(text) {
       const bytes = Buffer.from(text);
