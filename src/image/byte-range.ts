@@ -108,6 +108,6 @@ export function streamRange({ path, offset, size }: ByteRange): Readable {
   return createReadStream(path, {
     start: offset,
     end: offset + size - 1,
-    highWaterMark: 256 * 1024,
+    highWaterMark: 1 << 20,
   });
 }

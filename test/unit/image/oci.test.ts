@@ -200,6 +200,19 @@ describe('a stored image', () => {
   });
 });
 
+test.each([
+  ['oci', 'layout:v1'],
+  ['oci-archive', 'oci.tar'],
+  ['docker-archive', 'docker.tar'],
+])('%s is refused while nobody verified it, naming the option', async (kind, name) => {
+  const options = { pullPolicy: 'new', insecure: { image: false }, warn: () => {} } as const;
+  await expect(resolveImage(store, `${kind}:${made}/${name}`, options)).rejects.toMatchObject({
+    code: 'untrusted',
+    message: expect.stringContaining('--insecure-options=image'),
+  });
+  expectEmptyStore();
+});
+
 describe('a choice', () => {
   test('is by tag, and the tags are listed where none is given', async () => {
     await expect(take(`oci:${made}/layout`)).rejects.toMatchObject({
