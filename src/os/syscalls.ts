@@ -32,7 +32,12 @@ function native(prototype: string): Native {
   return call;
 }
 
-const errnoNames = new Map(Object.entries(os.errno).map(([name, n]) => [n, name]));
+/** EAGAIN has EWOULDBLOCK as a second name, which comes later and would win. */
+const errnoNames = new Map(
+  Object.entries(os.errno)
+    .reverse()
+    .map(([name, n]) => [n, name]),
+);
 
 function lastErrno(): string {
   const errno = koffi?.errno() ?? 0;

@@ -4,10 +4,11 @@ import { join } from 'node:path';
 import { storedImageManifest } from '../appc/index.ts';
 import { unmount } from '../os/syscalls.ts';
 import { entryPoint } from '../stage1/contract.ts';
+import { gc } from '../stage1/gc.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
-import { loadOwnStage1 } from './stage1-choice.ts';
+import { isOwnStage1 } from './stage1-choice.ts';
 
 export interface GcOptions {
   /** Milliseconds for which a pod that has ended is kept. */
@@ -109,7 +110,7 @@ function preparedAt(pod: Pod): number {
 /** Deletes a pod whose lock is held (surface 2.7); what fails half-way is garbage for the next gc. */
 async function deletePod(dataDir: string, found: Pod): Promise<void> {
   const pod = found.group === 'garbage' ? found : movePod(dataDir, found, 'garbage');
-  await callStage1Gc(pod);
+  callStage1Gc(pod);
   unmountBelow(pod.folder);
   const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', pod.folder], {
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -119,12 +120,15 @@ async function deletePod(dataDir: string, found: Pod): Promise<void> {
   throw new PodError('busy', `cannot remove pod "${pod.uuid}": ${reason}`, removed.error);
 }
 
-/** A stage1 that the pod brought along clears what it made outside the pod's folder. */
-async function callStage1Gc(pod: Pod): Promise<void> {
+/** The stage1 clears what it made outside the pod's folder. */
+function callStage1Gc(pod: Pod): void {
   const path = join(pod.folder, POD_FILES.stage1Manifest);
   if (!existsSync(path)) return;
   const manifest = storedImageManifest(readFileSync(path, 'utf8'));
-  if (await loadOwnStage1(manifest, pod.folder)) return;
+  if (isOwnStage1(manifest, pod.folder)) {
+    gc(pod.folder);
+    return;
+  }
   const entry = join(POD_FILES.stage1Root, entryPoint(manifest, 'gc'));
   spawnSync(`./${entry}`, [pod.uuid], { cwd: pod.folder, stdio: ['ignore', 'ignore', 'inherit'] });
 }

@@ -4,6 +4,7 @@ import { manifest as fly } from '../../stage1/fly/manifest.ts';
 import { manifest as nspawn } from '../../stage1/nspawn/manifest.ts';
 import { type ImageManifest, serializeImageManifest } from '../appc/index.ts';
 import type { Store, StoredImage } from '../image/store.ts';
+import { entryPoint } from '../stage1/contract.ts';
 import type { Stage1 } from '../stage1/pod-context.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { copyLayers } from './rootfs.ts';
@@ -46,13 +47,23 @@ export function installStage1(store: Store, choice: Stage1Choice, podFolder: str
   });
 }
 
-/** The implementation in this program of a pod's stage1, unless the pod brought its own. */
+/** Whether a pod's stage1 is part of this program, and not something that the pod brought along. */
+export function isOwnStage1(manifest: ImageManifest, podFolder: string): boolean {
+  return ownStage1Of(manifest, podFolder) !== undefined;
+}
+
+/** The implementation in this program of a pod's stage1, if it is one of our own. */
 export async function loadOwnStage1(
   manifest: ImageManifest,
   podFolder: string,
 ): Promise<Stage1 | undefined> {
+  return ownStage1Of(manifest, podFolder)?.load();
+}
+
+function ownStage1Of(manifest: ImageManifest, podFolder: string) {
   const own = Object.values(OWN).find((candidate) => candidate.manifest.name === manifest.name);
-  const run = manifest.annotations.find((a) => a.name === 'coreos.com/rkt/stage1/run')?.value ?? '';
-  if (!own || existsSync(join(podFolder, POD_FILES.stage1Root, run))) return undefined;
-  return own.load();
+  const isInstalled = existsSync(
+    join(podFolder, POD_FILES.stage1Root, entryPoint(manifest, 'run')),
+  );
+  return own && !isInstalled ? own : undefined;
 }

@@ -2,12 +2,12 @@ import { spawnSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { storedImageManifest } from '../appc/index.ts';
-import { errnoOf } from '../os/error.ts';
 import { entryPoint } from '../stage1/contract.ts';
-import { POD_FILES, podPid, supervisorPid } from '../stage1/pod-files.ts';
+import { POD_FILES } from '../stage1/pod-files.ts';
+import { stop } from '../stage1/stop.ts';
 import { PodError } from './error.ts';
 import type { Pod } from './pods.ts';
-import { loadOwnStage1 } from './stage1-choice.ts';
+import { isOwnStage1 } from './stage1-choice.ts';
 
 /**
  * Tells a running pod to stop: in order, or with `force` at once. Returns when it has been told,
@@ -18,7 +18,10 @@ export async function stopPod(pod: Pod, force: boolean): Promise<void> {
     throw new PodError('wrong-state', `pod "${pod.uuid}" is not running: it is ${pod.state}`);
   const path = join(pod.folder, POD_FILES.stage1Manifest);
   const manifest = storedImageManifest(readFileSync(path, 'utf8'));
-  if (await loadOwnStage1(manifest, pod.folder)) return signalSupervisor(pod, force);
+  if (isOwnStage1(manifest, pod.folder)) {
+    stop(pod.folder, force);
+    return;
+  }
   const entry = join(POD_FILES.stage1Root, entryPoint(manifest, 'stop'));
   const argv = [...(force ? ['--force'] : []), pod.uuid];
   const stopped = spawnSync(`./${entry}`, argv, {
@@ -31,23 +34,4 @@ export async function stopPod(pod: Pod, force: boolean): Promise<void> {
       `stage1 of pod "${pod.uuid}" failed to stop it`,
       stopped.error,
     );
-}
-
-function signalSupervisor(pod: Pod, force: boolean): void {
-  const supervisor = supervisorPid(pod.folder);
-  if (supervisor === undefined)
-    throw new PodError('wrong-state', `pod "${pod.uuid}" is still starting: try again`);
-  if (force) {
-    const inner = podPid(pod.folder);
-    if (inner !== undefined && inner !== supervisor) signal(inner, 'SIGKILL');
-  }
-  signal(supervisor, force ? 'SIGKILL' : 'SIGTERM');
-}
-
-function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
-  try {
-    process.kill(pid, name);
-  } catch (error) {
-    if (errnoOf(error) !== 'ESRCH') throw error;
-  }
 }

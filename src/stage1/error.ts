@@ -5,6 +5,7 @@ export type Stage1ErrorCode =
   | 'bad-arguments'
   | 'unsupported'
   | 'app-setup'
+  | 'not-started'
   | 'missing-program';
 
 /** A stage1 cannot do what a pod asks of it. */

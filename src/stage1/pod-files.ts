@@ -18,6 +18,7 @@ export const POD_FILES = {
   pid: 'pid',
   ppid: 'ppid',
   flavor: 'flavor',
+  subcgroup: 'subcgroup',
   sharedVolumes: 'sharedVolumes',
   status: 'stage1/rootfs/rkt/status',
   ready: 'stage1/rootfs/rkt/supervisor-status',

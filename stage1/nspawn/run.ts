@@ -1,12 +1,19 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { enterCgroup, ownCgroup } from '../../src/os/cgroup.ts';
 import { errnoOf } from '../../src/os/error.ts';
 import { execve, MS, mount } from '../../src/os/syscalls.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
-import { findProgram, isUnifiedCgroup, scopeArgv, supervision } from '../../src/systemd/host.ts';
+import {
+  findProgram,
+  isUnifiedCgroup,
+  type Supervision,
+  scopeArgv,
+  supervision,
+} from '../../src/systemd/host.ts';
 import { planService, type ServicePlan } from './app.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
 import { layOutRoot } from './skeleton.ts';
@@ -60,13 +67,30 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     unified: isUnifiedCgroup(),
   };
   symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
+  write(pod, POD_FILES.subcgroup, podCgroup(pod.uuid, supervisor));
   // Last of all: with this file the pod counts as started.
-  writeFileSync(join(pod.folder, POD_FILES.ppid), `${process.pid}\n`, { mode: 0o640 });
+  write(pod, POD_FILES.ppid, String(process.pid));
 
   const argv = nspawnArgv(nspawn, process.pid);
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
   become(command, nspawnEnvironment(nspawn), pod.lockFd);
+}
+
+/** The pod's cgroup; without systemd to make one it is made here, and this process moves into it. */
+function podCgroup(uuid: string, supervisor: Supervision): string {
+  switch (supervisor) {
+    case 'none':
+      return enterCgroup(`rkt-${uuid}`);
+    case 'scope':
+      return `machine.slice/rkt-${uuid}.scope`;
+    case 'unit':
+      return ownCgroup();
+  }
+}
+
+function write(pod: Stage1Pod, name: string, line: string): void {
+  writeFileSync(join(pod.folder, name), `${line}\n`, { mode: 0o640 });
 }
 
 function become(argv: readonly string[], env: Record<string, string>, lockFd: number): never {

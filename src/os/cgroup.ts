@@ -1,0 +1,74 @@
+import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from './error.ts';
+
+/** A cgroup hierarchy that keeps track of processes, and where this process is in it. */
+interface Hierarchy {
+  /** Where it is mounted. */
+  readonly mount: string;
+  /** Absolute path of this process's cgroup below `mount`. */
+  readonly own: string;
+}
+
+/**
+ * The hierarchies by which systemd knows processes: version 2 and, on legacy and hybrid hosts, the
+ * named one of version 1 (cgroups(7), proc(5)).
+ */
+function trackingHierarchies(): Hierarchy[] {
+  const paths = new Map<string, string>();
+  for (const line of readFileSync('/proc/self/cgroup', 'utf8').split('\n')) {
+    const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
+    if (controllers !== undefined && path !== undefined) paths.set(controllers, path);
+  }
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .flatMap((line) => {
+      const [before = '', after = ''] = line.split(' - ');
+      const [, , , root = '/', mount = ''] = before.split(' ');
+      const [type, , options = ''] = after.split(' ');
+      const name =
+        type === 'cgroup2'
+          ? ''
+          : type === 'cgroup' && options.split(',').includes('name=systemd')
+            ? 'name=systemd'
+            : undefined;
+      const path = name === undefined ? undefined : paths.get(name);
+      if (path === undefined) return [];
+      const below = root !== '/' && path.startsWith(root) ? path.slice(root.length) : path;
+      return [{ mount, own: join('/', below) }];
+    });
+}
+
+/** This process's cgroup, as the first of those hierarchies has it. */
+export function ownCgroup(): string {
+  return trackingHierarchies()[0]?.own ?? '/';
+}
+
+/**
+ * Moves this process into a new cgroup below its own, in every hierarchy that tracks processes.
+ * Gives the cgroup's path in them.
+ */
+export function enterCgroup(name: string): string {
+  const hierarchies = trackingHierarchies();
+  for (const { mount, own } of hierarchies) {
+    const folder = join(mount, own, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, 'cgroup.procs'), String(process.pid));
+  }
+  return join(hierarchies[0]?.own ?? '/', name);
+}
+
+/** Removes a cgroup and those below it in every such hierarchy; nothing may run there any more. */
+export function removeCgroup(path: string): void {
+  for (const { mount } of trackingHierarchies()) removeTree(join(mount, path));
+}
+
+function removeTree(folder: string): void {
+  try {
+    for (const entry of readdirSync(folder, { withFileTypes: true }))
+      if (entry.isDirectory()) removeTree(join(folder, entry.name));
+    rmdirSync(folder);
+  } catch (error) {
+    if (errnoOf(error) !== 'ENOENT') throw error;
+  }
+}

@@ -1,0 +1,26 @@
+import { errnoOf } from '../os/error.ts';
+import { Stage1Error } from './error.ts';
+import { podPid, supervisorPid } from './pod-files.ts';
+
+/**
+ * The entry point `stop` of our own flavours: SIGTERM to what supervises the pod, which ends it in
+ * order, or with `force` SIGKILL to the pod's first process and to the supervisor.
+ */
+export function stop(podFolder: string, force: boolean): void {
+  const supervisor = supervisorPid(podFolder);
+  if (supervisor === undefined)
+    throw new Stage1Error('not-started', 'cannot stop the pod: it is still starting, try again');
+  if (force) {
+    const inner = podPid(podFolder);
+    if (inner !== undefined && inner !== supervisor) signal(inner, 'SIGKILL');
+  }
+  signal(supervisor, force ? 'SIGKILL' : 'SIGTERM');
+}
+
+function signal(pid: number, name: 'SIGTERM' | 'SIGKILL'): void {
+  try {
+    process.kill(pid, name);
+  } catch (error) {
+    if (errnoOf(error) !== 'ESRCH') throw error;
+  }
+}
