@@ -1,13 +1,5 @@
 import { createHash } from 'node:crypto';
-import {
-  type BigIntStats,
-  fstatSync,
-  readdirSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
+import { type BigIntStats, fstatSync, readdirSync, realpathSync, rmSync, statSync } from 'node:fs';
 import { readIfExists, writeFileAtomic } from '../os/files.ts';
 import type { Store, StoredImage } from './store.ts';
 
@@ -28,12 +20,9 @@ const SETTLED = 20;
  */
 export function cachedFile(store: Store, path: string, part = ''): StoredImage | undefined {
   try {
-    const text = readIfExists(recordPath(store, path, part));
-    if (text === undefined) return undefined;
-    const record = JSON.parse(text) as FileRecord;
-    return record.state === stateOf(statSync(path, { bigint: true }))
-      ? store.get(record.key)
-      : undefined;
+    const record = readRecord(recordPath(store, path, part));
+    const state = stateOf(statSync(path, { bigint: true }));
+    return record?.state === state ? store.get(record.key) : undefined;
   } catch {
     return undefined;
   }
@@ -53,7 +42,10 @@ export function snapshotFile(file: number | string): FileSnapshot {
   return { state: stateOf(stats), settled: Date.now() - Number(stats.ctimeMs) >= SETTLED };
 }
 
-/** Remembers which image a file holds, unless the file may have changed since it was first seen. */
+/**
+ * Remembers which image a file holds, unless the file may have changed since it was first seen. What
+ * can't be remembered costs time only, so it is no error.
+ */
 export function rememberFile(
   store: Store,
   path: string,
@@ -61,22 +53,24 @@ export function rememberFile(
   key: string,
   part = '',
 ): void {
-  const now = statSync(path, { bigint: true, throwIfNoEntry: false });
-  if (!before.settled || !now || stateOf(now) !== before.state) return;
-  writeFileAtomic(
-    recordPath(store, path, part),
-    JSON.stringify({ key, state: before.state } satisfies FileRecord),
-    0o600,
-  );
+  try {
+    if (!before.settled || stateOf(statSync(path, { bigint: true })) !== before.state) return;
+    const record: FileRecord = { key, state: before.state };
+    writeFileAtomic(recordPath(store, path, part), JSON.stringify(record), 0o600);
+  } catch {}
 }
 
-/** Drops what is remembered about the files of an image. */
+/** Drops what is remembered about the files of an image, and half-written records. */
 export function forgetFiles(store: Store, key: string): void {
   for (const name of readdirSync(store.path('file'))) {
     const path = store.path('file', name);
-    const record = JSON.parse(readFileSync(path, 'utf8')) as FileRecord;
-    if (record.key === key) rmSync(path, { force: true });
+    if (name.endsWith('.tmp') || readRecord(path)?.key === key) rmSync(path, { force: true });
   }
+}
+
+function readRecord(path: string): FileRecord | undefined {
+  const text = readIfExists(path);
+  return text === undefined ? undefined : JSON.parse(text);
 }
 
 function recordPath(store: Store, path: string, part: string): string {

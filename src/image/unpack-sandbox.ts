@@ -49,7 +49,7 @@ const PIPE_SIZE = 1 << 20;
  *
  * Its world is a root of its own in a mount namespace of its own: the host's /usr, read-only, and the
  * target as /out. So no member of an archive reaches anything else, whatever links it made before. It
- * holds the workspace's lock too, so that the workspace counts as in use until tar has ended.
+ * ends with its parent, so that an abandoned workspace can be cleared.
  *
  * @throws SyscallError when the sandbox can't be made
  */
@@ -60,7 +60,7 @@ export function spawnTar(work: Workspace, target: string): TarProcess {
   for (const fd of [output, input]) setCloexec(fd, true);
   setPipeSize(input, PIPE_SIZE);
   try {
-    const child = withPrivateMounts(() => start(work, root, target, output));
+    const child = withPrivateMounts(() => start(root, target, output));
     return { child, input };
   } catch (error) {
     closeSync(input);
@@ -70,16 +70,17 @@ export function spawnTar(work: Workspace, target: string): TarProcess {
   }
 }
 
-function start(work: Workspace, root: string, target: string, stdin: number): ChildProcess {
+function start(root: string, target: string, stdin: number): ChildProcess {
   makeRoot(root, target);
   const confined = [
+    '--pdeathsig=KILL',
     '--no-new-privs',
     '--clear-groups',
     '--inh-caps=-all',
     `--bounding-set=-all,${CAPABILITIES.map((name) => `+${name}`).join(',')}`,
   ];
   return spawn('chroot', [root, 'setpriv', ...confined, ...TAR], {
-    stdio: [stdin, 'ignore', 'pipe', work.lock.fd],
+    stdio: [stdin, 'ignore', 'pipe'],
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin', LC_ALL: 'C.UTF-8' },
     cwd: '/',
   });
