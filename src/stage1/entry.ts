@@ -1,0 +1,40 @@
+import { basename } from 'node:path';
+import { unshareMounts } from '../os/syscalls.ts';
+import { parseRunArgv } from './contract.ts';
+import { Stage1Error } from './error.ts';
+import { gc } from './gc.ts';
+import type { Stage1 } from './pod-context.ts';
+import { stop } from './stop.ts';
+
+/**
+ * The entry points of a stage1 image of ours when another program calls them, in the pod's folder
+ * (contract 3.3 and 3.5): `run`, `stop` and `gc`, told apart by the name of the executable.
+ */
+export async function stage1Entry(stage1: Stage1): Promise<void> {
+  const argv = process.argv.slice(2);
+  try {
+    switch (basename(process.argv[1] ?? '')) {
+      case 'stop':
+        return stop(process.cwd(), argv.includes('--force'));
+      case 'gc':
+        return gc(process.cwd());
+      default:
+        return await runPod(stage1, argv);
+    }
+  } catch (error) {
+    process.stderr.write(`stage1: ${error instanceof Error ? error.message : error}\n`);
+    process.exitCode = 254;
+  }
+}
+
+async function runPod(stage1: Stage1, argv: readonly string[]): Promise<never> {
+  const { uuid, run } = parseRunArgv(argv);
+  const lockFd = Number(process.env['RKT_LOCK_FD'] ?? Number.NaN);
+  if (!Number.isInteger(lockFd))
+    throw new Stage1Error(
+      'bad-arguments',
+      'cannot hold the lock of the pod: RKT_LOCK_FD is not set',
+    );
+  unshareMounts();
+  return stage1.run({ uuid, folder: process.cwd(), lockFd }, run);
+}
