@@ -12,6 +12,7 @@ const rank: Readonly<Record<string, number>> = {
   'src/appc': 2,
   'src/config': 2,
   'src/systemd': 2,
+  'src/http': 2,
   'src/net': 2,
   'src/os': 1,
 };
@@ -24,7 +25,7 @@ const stage1Importers = ['src/pod'];
 const heavy: Readonly<Record<string, string>> = {
   koffi: 'src/os',
   'dbus-next': 'src/systemd',
-  undici: 'src/net',
+  undici: 'src/http',
   openpgp: 'src/image',
   execa: 'src/os',
   tar: 'src/image',
