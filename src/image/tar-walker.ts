@@ -59,6 +59,7 @@ export class TarWalker {
   #pending: TarHeader | undefined;
   /** Bytes of content and padding to come, and what to do with them. */
   #left = 0;
+  #padding = 0;
   #passing = false;
   #capture: { parts: Buffer[]; size: number; done(content: Buffer): void } | undefined;
   #current = '';
@@ -93,13 +94,18 @@ export class TarWalker {
     return this.#out;
   }
 
-  /** The stream has ended. Throws ImageError `bad-image` when a member is not whole. */
-  end(): void {
-    if (this.#state === 'end') return;
+  /**
+   * The stream has ended; returns the padding that the last member lacks (umoci insert writes none).
+   * Throws ImageError `bad-image` when a member is not whole.
+   */
+  end(): Buffer[] {
+    if (this.#state === 'end') return [];
+    if (this.#state === 'content' && this.#left <= this.#padding) return this.push(Buffer.alloc(this.#left));
     if (this.#state === 'content')
       throw badTar(`it is truncated: it ends inside ${quoteName(this.#current)}`);
     if (this.#state !== 'header' || this.#partial.length > 0 || this.#held.length > 0)
       throw badTar('it is truncated: it ends inside a header');
+    return [];
   }
 
   #block(block: Buffer): void {
@@ -168,6 +174,7 @@ export class TarWalker {
     this.#long = {};
     this.#pending = undefined;
     this.#left = padded(entry.size);
+    this.#padding = this.#left - entry.size;
     this.#state = 'content';
     if (this.#left === 0) this.#contentDone();
   }

@@ -77,7 +77,7 @@ export async function unpack(
       await tar.write(walker.push(chunk));
     }
     if (first) refuseAlien(Buffer.alloc(0), options);
-    walker.end();
+    await tar.write(walker.end());
     await tar.write([...content.finish(), END_MARK]);
     await tar.done();
     return {

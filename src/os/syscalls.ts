@@ -185,10 +185,11 @@ export function setAppend(fd: number): void {
   check(call(fd, F_SETFL, constants.O_APPEND), 'fcntl', `of descriptor ${fd}`);
 }
 
-/** A pipe's [read end, write end], both open across execve(2): pipe(2). */
+/** A pipe's [read end, write end], closed in children unless they are handed over: pipe2(2). */
 export function pipe(): [number, number] {
   const ends = new Int32Array(2);
-  check(native('int pipe(void *ends)')(Buffer.from(ends.buffer)), 'pipe', 'of two ends');
+  const call = native('int pipe2(void *ends, int flags)');
+  check(call(Buffer.from(ends.buffer), O_CLOEXEC), 'pipe2', 'of two ends');
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 

@@ -83,9 +83,9 @@ test('a stage1 image is imported by src/pod only', () => {
 
 test('a heavy package is imported at the start only in its home', () => {
   const eager = "import { request } from 'undici';";
-  expect(inTree({ 'src/net/a.ts': eager })).toEqual([]);
+  expect(inTree({ 'src/http/a.ts': eager })).toEqual([]);
   expect(inTree({ 'src/image/a.ts': eager })).toEqual([
-    'src/image/a.ts: imports undici at its start; only src/net may, others with import()',
+    'src/image/a.ts: imports undici at its start; only src/http may, others with import()',
   ]);
 });
 
