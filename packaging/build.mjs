@@ -162,11 +162,50 @@ function copyKoffi(folder) {
   );
 }
 
+/**
+ * A stage1 image as a folder that `rkt image build` packs: for other callers than rkt itself, which
+ * has the same code inside. One program is all its entry points, told apart by name.
+ */
+async function writeStage1(folder, flavour, run) {
+  const rootfs = join(folder, 'stage1', flavour, 'rootfs');
+  const common = {
+    absWorkingDir: root,
+    bundle: true,
+    platform: 'node',
+    target,
+    external,
+    define: { RKT_VERSION: JSON.stringify(version), 'import.meta.url': '__filename' },
+    write: false,
+    logLevel: 'warning',
+    ...minify,
+  };
+  const built = (entry, format) =>
+    build({ ...common, format, entryPoints: [`stage1/${flavour}/${entry}`] });
+  const [main] = (await built('main.ts', 'cjs')).outputFiles;
+  mkdirSync(rootfs, { recursive: true });
+  for (const name of [run, 'stop', 'gc'])
+    writeFileSync(join(rootfs, name), `#!/usr/bin/env node\n${main.text}`, { mode: 0o755 });
+  copyKoffi(rootfs);
+  const [source] = (await built('manifest.ts', 'cjs')).outputFiles;
+  const module = { exports: {} };
+  new Function('module', 'exports', 'require', '__filename', source.text)(
+    module,
+    module.exports,
+    createRequire(import.meta.url),
+    import.meta.url,
+  );
+  writeFileSync(
+    join(folder, 'stage1', flavour, 'manifest'),
+    `${JSON.stringify(module.exports.manifest, undefined, 2)}\n`,
+  );
+}
+
 const fresh = join(root, `dist.${process.pid}`);
 try {
   writeModules(fresh, await bundle());
   writeFileSync(join(fresh, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   copyKoffi(fresh);
+  await Promise.all([writeStage1(fresh, 'nspawn', 'init'), writeStage1(fresh, 'fly', 'run')]);
   rmSync(dist, { recursive: true, force: true });
   renameSync(fresh, dist);
 } finally {

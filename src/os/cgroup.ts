@@ -1,4 +1,11 @@
-import { mkdirSync, readdirSync, readFileSync, rmdirSync, writeFileSync } from 'node:fs';
+import {
+  type Dirent,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmdirSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from './error.ts';
 
@@ -64,11 +71,31 @@ export function removeCgroup(path: string): void {
 }
 
 function removeTree(folder: string): void {
+  let entries: Dirent[];
   try {
-    for (const entry of readdirSync(folder, { withFileTypes: true }))
-      if (entry.isDirectory()) removeTree(join(folder, entry.name));
-    rmdirSync(folder);
+    entries = readdirSync(folder, { withFileTypes: true });
   } catch (error) {
-    if (errnoOf(error) !== 'ENOENT') throw error;
+    if (errnoOf(error) === 'ENOENT') return;
+    throw error;
+  }
+  for (const entry of entries) if (entry.isDirectory()) removeTree(join(folder, entry.name));
+  removeWhenEmpty(folder);
+}
+
+/** How long killed processes may take to be gone, in milliseconds. */
+const DYING = 5000;
+
+/** Processes that have been killed stay in their cgroup for an instant; version 1 tells nobody. */
+function removeWhenEmpty(folder: string): void {
+  const until = Date.now() + DYING;
+  for (;;) {
+    try {
+      rmdirSync(folder);
+      return;
+    } catch (error) {
+      if (errnoOf(error) === 'ENOENT') return;
+      if (errnoOf(error) !== 'EBUSY' || Date.now() > until) throw error;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
   }
 }

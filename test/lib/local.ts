@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
@@ -54,6 +54,8 @@ export class Local {
   /** Ends every process and mount that has to do with the scratch folder, and removes it. */
   async clear(): Promise<void> {
     for (let tries = 0; tries < 200 && endProcesses(this.scratch); tries++) await delay(20);
+    // Pods have cgroups outside their folders.
+    if (existsSync(this.dir)) await this.rkt(['gc', '--grace-period=0s', '--expire-prepared=0s']);
     for (const mount of mountsBelow(this.scratch).reverse())
       await new Promise((resolve) => {
         spawn('umount', ['--lazy', '--no-canonicalize', mount], { stdio: 'inherit' }).on(
