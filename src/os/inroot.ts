@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, readFileSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
 import { openInRootFd } from './syscalls.ts';
 
 /**
@@ -26,6 +26,21 @@ export function readInRoot(root: string, path: string): string | undefined {
   return withPath(root, path, (fd) =>
     fstatSync(fd).isFile() ? readFileSync(`/proc/self/fd/${fd}`, 'utf8') : undefined,
   );
+}
+
+/** The first bytes of a regular file inside `root`; empty when there is no such file. */
+export function readHeadInRoot(root: string, path: string, size: number): Buffer {
+  const head = withPath(root, path, (fd) => {
+    if (!fstatSync(fd).isFile()) return undefined;
+    const file = openSync(`/proc/self/fd/${fd}`, 'r');
+    try {
+      const buffer = Buffer.alloc(size);
+      return buffer.subarray(0, readSync(file, buffer));
+    } finally {
+      closeSync(file);
+    }
+  });
+  return head ?? Buffer.alloc(0);
 }
 
 /** Whether a path inside `root` is a file that somebody may execute. */

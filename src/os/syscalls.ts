@@ -95,6 +95,25 @@ export function mount(source: string, target: string, type = '', flags = 0, opti
   check(call(source, target, type || null, flags, options || null), 'mount', target);
 }
 
+const SYS_mount_setattr = 442;
+const AT_FDCWD = -100;
+const AT_RECURSIVE = 0x8000;
+const MOUNT_ATTR_NODEV = 4;
+
+/** Device nodes below this mount, and below those in it, open nothing: mount_setattr(2). */
+export function forbidDevices(target: string): void {
+  const call = native(
+    'long syscall(long number, long dir, const char *path, long flags, void *attr, long size)',
+  );
+  const attr = new BigUint64Array([BigInt(MOUNT_ATTR_NODEV), 0n, 0n, 0n]);
+  const set = Buffer.from(attr.buffer);
+  check(
+    call(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, set, set.length),
+    'mount_setattr',
+    target,
+  );
+}
+
 /** umount2(2) with MNT_DETACH and UMOUNT_NOFOLLOW. */
 export function unmount(target: string): void {
   check(native('int umount2(const char *target, int flags)')(target, 2 | 8), 'unmount', target);

@@ -44,7 +44,7 @@ export function mountOverlay(layers: readonly string[], changes: string, target:
       'overlay',
       target,
       'overlay',
-      0,
+      MS.NODEV,
       `lowerdir=${lower.join(':')},upperdir=${escapeOption(upper)},workdir=${escapeOption(work)}`,
     );
   } finally {

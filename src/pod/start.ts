@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { storedImageManifest } from '../appc/index.ts';
 import { Store } from '../image/store.ts';
 import { readIfExists } from '../os/files.ts';
-import { execve, unshareMounts } from '../os/syscalls.ts';
+import { execve, forbidDevices, MS, mount, unshareMounts } from '../os/syscalls.ts';
 import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../stage1/contract.ts';
 import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
@@ -60,19 +60,29 @@ function enterRun(dataDir: string, pod: Pod): Pod {
 }
 
 function mountApps(dataDir: string, pod: Pod): void {
-  if (readIfExists('overlay-prepared') === undefined) return;
+  const apps = readPodManifest(pod.folder).apps;
+  const root = (app: string) => join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+  if (readIfExists('overlay-prepared') === undefined) {
+    for (const { name } of apps) bindWithoutDevices(root(name));
+    return;
+  }
   const problem = overlayProblem(dataDir);
   if (problem)
     throw new PodError('no-overlay', `unable to run prepared overlay-enabled pod: ${problem}`);
   const store = new Store(dataDir);
-  for (const app of readPodManifest(pod.folder).apps) {
-    const ids = readFileSync(join('appsinfo', app.name, 'treeStoreID'), 'utf8')
+  for (const { name } of apps) {
+    const ids = readFileSync(join('appsinfo', name, 'treeStoreID'), 'utf8')
       .trim()
       .split('\n');
     const layers = ids.map((id) => store.treeRoot(id));
-    const target = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
-    mountOverlay(layers, join(pod.folder, 'overlay', app.name), target);
+    mountOverlay(layers, join(pod.folder, 'overlay', name), root(name));
   }
+}
+
+/** A copied root is part of the host's file system, whose device nodes work. */
+function bindWithoutDevices(root: string): void {
+  mount(root, root, '', MS.BIND);
+  forbidDevices(root);
 }
 
 function writeHostFiles(pod: Pod, { run, resolvConf, hostsFile }: StartRequest): void {

@@ -61,10 +61,7 @@ function onlyApp(apps: readonly RuntimeApp[]): RuntimeApp {
 
 function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly AppMount[]): void {
   if (!options.net.includes('host'))
-    throw new Stage1Error(
-      'unsupported',
-      "the fly stage1 shares the host's network: use --net=host",
-    );
+    process.stderr.write("stage1: fly: the app shares the host's network, whatever --net says\n");
   const implied = mounts.find(
     (each) => each.volume.kind === 'empty' && each.volume.name.startsWith(`${app.name}-`),
   );

@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { stderr } from 'node:process';
 import {
   appEnvironment,
   boundingSet,
@@ -10,14 +11,16 @@ import {
 } from '../../src/appc/index.ts';
 import { statInRoot } from '../../src/os/inroot.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
+import { executionProblem } from '../../src/stage1/diagnose.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import { appRootfs } from '../../src/stage1/pod-files.ts';
-import { appSection, planProcess } from '../../src/stage1/process.ts';
+import { type AppProcess, appSection, planProcess } from '../../src/stage1/process.ts';
 import { prepareAppRoot } from './app-root.ts';
 import { JOURNAL } from './command.ts';
 import { resourceLimits } from './limits.ts';
 import type { Streams } from './stdio.ts';
-import type { AppService } from './units.ts';
+import type { AppService, Bind } from './units.ts';
 import { volumePath } from './volumes.ts';
 
 export interface ServicePlan {
@@ -63,6 +66,8 @@ export function planService(request: ServiceRequest): ServicePlan {
   const mounts = appMounts(request.pod, app, section);
   const handler = (name: string) => section.eventHandlers.find((h) => h.name === name)?.exec;
   prepareAppRoot(hostRoot);
+  refuseUnenforced(app.name, section.isolators);
+  warnOfExecution(hostRoot, process, mounts);
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
     mounts,
@@ -88,11 +93,48 @@ export function planService(request: ServiceRequest): ServicePlan {
   };
 }
 
+const UNENFORCED = [
+  'resource/block-bandwidth',
+  'resource/block-iops',
+  'resource/network-bandwidth',
+  'os/linux/selinux-context',
+  'os/linux/apparmor-profile',
+  'os/unix/sysctl',
+];
+
+/** A limit that nobody enforces is worse than none: its author counts on it. */
+function refuseUnenforced(app: string, isolators: readonly { name: string }[]): void {
+  const found = isolators.find(({ name }) => UNENFORCED.includes(name));
+  if (found)
+    throw new Stage1Error(
+      'unsupported',
+      `cannot run app "${app}": this version does not enforce the isolator ${found.name}`,
+    );
+}
+
+/** Says ahead why an app will end with 203; what a volume brings along cannot be seen from here. */
+function warnOfExecution(root: string, process: AppProcess, mounts: readonly AppMount[]): void {
+  const file = process.exec[0] ?? '';
+  if (mounts.some(({ target }) => file.startsWith(`${target}/`) || file === target)) return;
+  const problem = executionProblem(root, file);
+  if (problem) stderr.write(`stage1: app "${process.name}" cannot be executed: ${problem}\n`);
+}
+
 function mountBind({ volume, target, readOnly }: AppMount) {
   return { source: volumePath(volume), target, readOnly };
 }
 
-type Bind = AppService['binds'][number];
+/**
+ * The device nodes that the container manager made. The folder is read-only: with CAP_MKNOD an app
+ * could make more, which works nowhere else in its root, since every other mount forbids devices.
+ */
+function devices(): Bind[] {
+  const writable = ['/dev/mqueue', '/dev/pts', '/dev/shm'];
+  return [
+    { source: '/dev', target: '/dev', readOnly: true, alone: true },
+    ...writable.map((path) => ({ source: path, target: path, readOnly: false })),
+  ];
+}
 
 /** The kernel's file systems as the container manager made them, and the pod's own /etc files. */
 function systemBinds(request: ServiceRequest, hostRoot: string): Bind[] {
@@ -102,7 +144,7 @@ function systemBinds(request: ServiceRequest, hostRoot: string): Bind[] {
   return [
     same('/proc'),
     same('/sys'),
-    same('/dev'),
+    ...devices(),
     ...(request.journal ? [same(JOURNAL, true)] : []),
     { source: '/etc/hostname', target: '/etc/hostname', readOnly: true },
     ...(resolv === 'stage0' || resolv === 'host'

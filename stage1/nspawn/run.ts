@@ -49,7 +49,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       hostname,
     }),
   );
-  layOutRoot(root, hostname, podUnits(plans.map((plan) => plan.service)), options);
+  layOutRoot(root, hostname, podUnits(plans.map((plan) => plan.service)), podIds(plans), options);
   prepareMounts(pod, root, plans, supervisor === 'none');
 
   const nspawn: NspawnPod = {
@@ -116,6 +116,14 @@ function podCapabilities(plans: readonly ServicePlan[]): string[] | undefined {
   return sets.some((set) => set === undefined)
     ? undefined
     : [...new Set(sets.flatMap((set) => set ?? []))];
+}
+
+function podIds(plans: readonly ServicePlan[]) {
+  const processes = plans.map((plan) => plan.service.process);
+  return {
+    users: new Set([0, ...processes.map((process) => process.uid)]),
+    groups: new Set([0, ...processes.flatMap(({ gid, groups }) => [gid, ...groups])]),
+  };
 }
 
 function prepareMounts(

@@ -29,6 +29,7 @@ export function layOutRoot(
   root: string,
   hostname: string,
   units: ReadonlyMap<string, string>,
+  ids: { readonly users: ReadonlySet<number>; readonly groups: ReadonlySet<number> },
   modes: Pick<RunArguments, 'resolv' | 'hosts'>,
 ): void {
   for (const folder of FOLDERS) mkdirSync(join(root, folder), { recursive: true, mode: 0o755 });
@@ -36,8 +37,8 @@ export function layOutRoot(
     symlinkSync(`usr/${name}`, join(root, name));
   const files: [string, string][] = [
     ['etc/os-release', 'ID=rkt\nNAME="rkt stage1"\n'],
-    ['etc/passwd', 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/:/bin/false\n'],
-    ['etc/group', 'root:x:0:\nnogroup:x:65534:\n'],
+    ['etc/passwd', userDatabase(ids.users)],
+    ['etc/group', groupDatabase(ids.groups)],
     ['etc/hostname', `${hostname}\n`],
     ['etc/machine-id', ''],
     ['rkt/reaper', REAPER],
@@ -45,6 +46,19 @@ export function layOutRoot(
   ];
   for (const [path, text] of files) writeFileSync(join(root, path), text);
   for (const [name, text] of units) writeFileSync(join(root, 'rkt/units', name), text);
+}
+
+/** systemd in the pod runs nobody whom it does not know, not even by number. */
+function userDatabase(users: ReadonlySet<number>): string {
+  const lines = [...users].map(
+    (uid) => `${uid === 0 ? 'root' : `gen${uid}`}:x:${uid}:${uid}::/:/bin/sh`,
+  );
+  return `${lines.join('\n')}\n`;
+}
+
+function groupDatabase(groups: ReadonlySet<number>): string {
+  const lines = [...groups].map((gid) => `${gid === 0 ? 'root' : `gen${gid}`}:x:${gid}:`);
+  return `${lines.join('\n')}\n`;
 }
 
 /** What the apps get as resolver configuration and hosts file, unless stage0 has written them. */

@@ -1,8 +1,7 @@
+export type Setting = readonly [name: string, value: string];
+
 /** A section of a unit file; settings that are undefined are left out. */
-export type Section = readonly [
-  name: string,
-  settings: readonly (readonly [name: string, value: string] | undefined)[],
-];
+export type Section = readonly [name: string, settings: readonly (Setting | undefined)[]];
 
 /** The text of a unit file: systemd.syntax(7). */
 export function unitText(sections: readonly Section[]): string {

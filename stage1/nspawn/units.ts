@@ -1,6 +1,13 @@
 import type { NameValue } from '../../src/appc/index.ts';
 import type { AppProcess } from '../../src/stage1/process.ts';
-import { quoteBind, quoteCommand, quoteWord, type Section, unitText } from './unit-text.ts';
+import {
+  quoteBind,
+  quoteCommand,
+  quoteWord,
+  type Section,
+  type Setting,
+  unitText,
+} from './unit-text.ts';
 
 /** What an app's service is made from. Paths in `binds` are the pod's at the left, the app's at the right. */
 export interface AppService {
@@ -10,7 +17,7 @@ export interface AppService {
   readonly environment: readonly NameValue[];
   readonly preStart: readonly string[] | undefined;
   readonly postStop: readonly string[] | undefined;
-  readonly binds: readonly { source: string; target: string; readOnly: boolean }[];
+  readonly binds: readonly Bind[];
   readonly readOnlyPaths: readonly string[];
   readonly inaccessiblePaths: readonly string[];
   readonly readOnlyRoot: boolean;
@@ -30,6 +37,14 @@ export interface AppService {
   readonly stdin: Stream;
   readonly stdout: Stream;
   readonly stderr: Stream;
+}
+
+/** A mount of the pod's in an app's root; `alone` leaves out what is mounted below the source. */
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly alone?: boolean;
 }
 
 /** Where a stream of an app goes: nowhere, a file of the pod, the pod's terminal, the journal. */
@@ -217,15 +232,13 @@ function handlersUnit(app: AppService): string {
 function rootSettings(app: AppService): Section[1] {
   return [
     ['RootDirectory', app.root],
+    ['TemporaryFileSystem', '/run:mode=0755,nosuid,nodev'],
     ['WorkingDirectory', expandable(app.process.workingDirectory)],
     ...app.environment.map(
       ({ name, value }) => ['Environment', quoteWord(`${name}=${value}`)] as const,
     ),
     ['UnsetEnvironment', 'INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID'],
-    ...app.binds.map(
-      ({ source, target, readOnly }) =>
-        [readOnly ? 'BindReadOnlyPaths' : 'BindPaths', quoteBind(source, target)] as const,
-    ),
+    ...app.binds.map(bindSetting),
     app.readOnlyRoot ? ['ReadOnlyPaths', '+/'] : undefined,
     app.readOnlyRoot
       ? [
@@ -239,6 +252,11 @@ function rootSettings(app: AppService): Section[1] {
     ['ReadOnlyPaths', app.readOnlyPaths.map((path) => `-+${path}`).join(' ')],
     ['InaccessiblePaths', app.inaccessiblePaths.map((path) => `-+${path}`).join(' ')],
   ];
+}
+
+function bindSetting({ source, target, readOnly, alone }: Bind): Setting {
+  const paths = `${quoteBind(source, target)}${alone ? ':norbind' : ''}`;
+  return [readOnly ? 'BindReadOnlyPaths' : 'BindPaths', paths];
 }
 
 function confinement(app: AppService): Section[1] {

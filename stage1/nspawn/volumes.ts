@@ -2,7 +2,7 @@ import { chmodSync, chownSync, existsSync, mkdirSync, statSync, writeFileSync } 
 import { join } from 'node:path';
 import type { Volume } from '../../src/appc/index.ts';
 import { errnoOf } from '../../src/os/error.ts';
-import { MS, mount } from '../../src/os/syscalls.ts';
+import { forbidDevices, MS, mount } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { type AppMount, usedVolumes } from '../../src/stage1/mounts.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
@@ -21,7 +21,14 @@ export function mountVolumes(podFolder: string, root: string, mounts: readonly A
     else writeFileSync(target, '');
     const recursive = volume.kind === 'host' && volume.recursive !== false;
     mount(source, target, '', recursive ? MS.BIND | MS.REC : MS.BIND);
+    if (!isDevice(source)) forbidDevices(target);
   }
+}
+
+/** A volume that is a device node is there to be used; one that an app makes is not. */
+function isDevice(path: string): boolean {
+  const stats = statSync(path);
+  return stats.isCharacterDevice() || stats.isBlockDevice();
 }
 
 function hostSource(volume: Volume & { kind: 'host' }): string {

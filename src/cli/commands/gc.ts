@@ -1,3 +1,5 @@
+import { clearLeftovers } from '../../image/remove.ts';
+import { openStore } from '../../image/store.ts';
 import { collectPods } from '../../pod/gc.ts';
 import type { Context } from '../context.ts';
 import { durationFlag } from '../duration.ts';
@@ -10,5 +12,6 @@ export async function run({ globals, flags, note, report }: Context): Promise<nu
     markOnly: flags.bool('mark-only'),
   };
   await collectPods(globals.dataDir, options, { note, failed: report });
+  if (!options.markOnly) clearLeftovers(openStore(globals.dataDir));
   return 0;
 }
