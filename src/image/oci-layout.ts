@@ -2,10 +2,10 @@ import { join } from 'node:path';
 import { type ByteRange, checkSize, readDocument, streamRange, wholeFile } from './byte-range.ts';
 import { ImageError } from './error.ts';
 import type { LocalImage } from './local-image.ts';
-import { type Descriptor, parseLayout, parseManifest } from './oci-schema.ts';
+import { type Descriptor, type OciManifest, parseLayout, parseManifest } from './oci-schema.ts';
 import { type BlobSource, chooseManifest, findBlob, readBlob } from './oci-select.ts';
 
-const manifestTypes = new Set([
+export const manifestTypes: ReadonlySet<string> = new Set([
   'application/vnd.oci.image.manifest.v1+json',
   'application/vnd.docker.distribution.manifest.v2+json',
 ]);
@@ -55,13 +55,11 @@ function readImage(
   descriptor: Descriptor,
 ): Omit<LocalImage, 'reference' | 'tag'> {
   const { where } = source;
-  supported(manifestTypes.has(descriptor.mediaType), 'manifest', descriptor.mediaType, where);
+  checkManifestType(descriptor.mediaType, where);
   const what = `image manifest ${descriptor.digest} of ${where}`;
   const manifest = parseManifest(readBlob(source, descriptor, 'image manifest'), what);
   const { config, layers } = manifest;
-  supported(configTypes.has(config.mediaType), 'config', config.mediaType, where);
-  for (const { mediaType } of layers)
-    supported(layerType.test(mediaType), 'layer', mediaType, where);
+  checkPartTypes(manifest, where);
   return {
     where,
     manifestDigest: descriptor.digest,
@@ -78,6 +76,18 @@ function readImage(
       };
     }),
   };
+}
+
+/** Throws ImageError `unsupported` for a manifest of another media type than images have. */
+export function checkManifestType(mediaType: string, where: string): void {
+  supported(manifestTypes.has(mediaType), 'manifest', mediaType, where);
+}
+
+/** Throws ImageError `unsupported` when config or layers are not those of a container image. */
+export function checkPartTypes({ config, layers }: OciManifest, where: string): void {
+  supported(configTypes.has(config.mediaType), 'config', config.mediaType, where);
+  for (const { mediaType } of layers)
+    supported(layerType.test(mediaType), 'layer', mediaType, where);
 }
 
 function supported(known: boolean, what: string, mediaType: string, where: string): void {

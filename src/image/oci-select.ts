@@ -19,7 +19,7 @@ export interface Candidate {
   readonly tag?: string;
 }
 
-const indexTypes = new Set([
+export const indexTypes: ReadonlySet<string> = new Set([
   'application/vnd.oci.image.index.v1+json',
   'application/vnd.docker.distribution.manifest.list.v2+json',
 ]);
@@ -46,7 +46,21 @@ export function chooseManifest(
     throw new ImageError('not-found', `no ${what} in ${where}: ${has}`);
   }
   if (others.length === 0) return first;
+  return chooseForHost(candidates, where, 'add ":" and one of them', arches);
+}
 
+/**
+ * Chooses among several images that of this host.
+ *
+ * @param hint what a user can do where several fit
+ * @throws ImageError `not-found`, `ambiguous` with the choices
+ */
+export function chooseForHost(
+  candidates: readonly Candidate[],
+  where: string,
+  hint: string,
+  arches: readonly string[] = runnable(hostArch()),
+): Candidate {
   const fitting = forHost(candidates, arches);
   if (fitting[0] && fitting.length === 1) return fitting[0];
   if (fitting.length === 0 && candidates.every(({ descriptor }) => descriptor.platform))
@@ -55,10 +69,7 @@ export function chooseManifest(
       `no image for linux on ${arches.join(' or ')} in ${where}: it has ${choices(candidates)}`,
     );
   const several = fitting.length > 0 ? fitting : candidates;
-  throw new ImageError(
-    'ambiguous',
-    `several images in ${where}, add ":" and one of them: ${choices(several)}`,
-  );
+  throw new ImageError('ambiguous', `several images in ${where}, ${hint}: ${choices(several)}`);
 }
 
 /** Reads the blob of a descriptor. Throws ImageError `not-found`, `mismatch`, `bad-image`, `io`. */
