@@ -1,4 +1,5 @@
-import { buildAci, compressions } from '../../image/build.ts';
+import { buildAci } from '../../image/build.ts';
+import { compressions } from '../../image/pack.ts';
 import type { Context } from '../context.ts';
 
 /** Builds an ACI and prints the key that it will have in a store. */
