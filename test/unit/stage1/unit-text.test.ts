@@ -1,0 +1,43 @@
+import { describe, expect, test } from 'vitest';
+import { quoteBind, quoteCommand, quoteWord, unitText } from '../../../stage1/nspawn/unit-text.ts';
+
+describe('a word of a unit file', () => {
+  test.each([
+    ['plain', '"plain"'],
+    ['', '""'],
+    ['two words', '"two words"'],
+    ['100%', '"100%%"'],
+    ['say "hi"', '"say \\"hi\\""'],
+    ["it's", '"it\'s"'],
+    ['back\\slash', '"back\\\\slash"'],
+    ['line\nbreak', '"line\\x0abreak"'],
+    ['tab\t', '"tab\\x09"'],
+    ['\u0085', '"\\xc2\\x85"'],
+    ['grüß ✓', '"grüß ✓"'],
+    ['$HOME', '"$HOME"'],
+    [';', '";"'],
+  ])('%j is written as %s', (word, text) => {
+    expect(quoteWord(word)).toBe(text);
+  });
+});
+
+test('a command has its variables turned off', () => {
+  expect(quoteCommand(['/bin/echo', '$HOME'])).toBe(':"/bin/echo" "$HOME"');
+});
+
+test.each([
+  ['/a', '/b', '/a:/b'],
+  ['/a b', '/c:d', '/a\\ b:/c\\:d'],
+  ['/100%', '/q"q', '/100%%:/q\\"q'],
+  ['/b\\s', "/it's", "/b\\\\s:/it\\'s"],
+])('a bind of %j to %j is written as %s', (source, target, text) => {
+  expect(quoteBind(source, target)).toBe(text);
+});
+
+test('a unit leaves out the settings that are undefined', () => {
+  const text = unitText([
+    ['Unit', [['After', 'x'], undefined]],
+    ['Service', [['Type', 'exec']]],
+  ]);
+  expect(text).toBe('[Unit]\nAfter=x\n\n[Service]\nType=exec\n');
+});
