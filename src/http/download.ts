@@ -20,6 +20,11 @@ const maxCuts = 5;
 /** `received` and `total` in bytes, of the whole file; `total` is undefined while nobody knows it. */
 export type Progress = (received: number, total: number | undefined) => void;
 
+/** Shows downloads as they go on. */
+export interface ProgressDisplay {
+  start(label: string): { readonly update: Progress; end(): void };
+}
+
 export interface DownloadRequest
   extends Pick<HttpRequest, 'headers' | 'authorization' | 'plainHttp' | 'signal'> {
   readonly url: string;

@@ -16,6 +16,8 @@ export interface ImportOptions {
   readonly source?: ImageSource;
   /** The key that the content must have. */
   readonly key?: string;
+  /** Throws when the manifest is not that of the image that is wanted; then nothing is stored. */
+  readonly accept?: (manifest: ImageManifest) => void;
 }
 
 /**
@@ -31,18 +33,21 @@ export async function importAci(
 ): Promise<StoredImage> {
   try {
     const cached = cachedFile(store, file);
-    if (cached) return withKey(cached, options.key);
+    if (cached) {
+      options.accept?.(cached.manifest);
+      return withKey(cached, options.key);
+    }
     const { bytes, before } = openImage(file);
     try {
       const source = options.source ?? { reference: file };
-      const image = await importBytes(store, bytes, source, options.key);
+      const image = await importBytes(store, bytes, source, options);
       rememberFile(store, file, before, image.key);
       return image;
     } finally {
       bytes.destroy();
     }
   } catch (error) {
-    throw importError(file, error);
+    throw importError(options.source?.reference ?? file, error);
   }
 }
 
@@ -50,7 +55,7 @@ async function importBytes(
   store: Store,
   bytes: Readable,
   source: ImageSource,
-  wanted: string | undefined,
+  { key: wanted, accept }: ImportOptions,
 ): Promise<StoredImage> {
   const work = openWorkspace(store);
   try {
@@ -62,10 +67,12 @@ async function importBytes(
       refuse: whyNoTar,
     });
     const { key } = withKey({ key: `sha512-${unpacked.tarDigest.slice(0, 64)}` }, wanted);
+    const manifest = content.manifest();
+    accept?.(manifest);
     const known = store.get(key);
     if (known) return known;
     installTree(store, work, key, unpacked.treeSize);
-    return addImage(store, { key, manifest: content.manifest(), layers: [key], source });
+    return addImage(store, { key, manifest, layers: [key], source });
   } finally {
     work.discard();
   }

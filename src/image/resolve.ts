@@ -1,57 +1,53 @@
-import { statSync } from 'node:fs';
+import { existsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { hostArch } from '../appc/platform.ts';
-import type { NameValue } from '../appc/types.ts';
+import { setTimeout as delay } from 'node:timers/promises';
 import { ImageError } from './error.ts';
-import { cachedFile } from './local-file.ts';
+import { cachedFile, snapshotFile } from './local-file.ts';
+import { resolveNamed } from './named.ts';
 import { type ImageReference, type LocalReference, parseImageReference } from './reference.ts';
+import { canFetch, type ResolveOptions } from './resolve-options.ts';
 import { reason, type Store, type StoredImage } from './store.ts';
 
-export const pullPolicies = ['new', 'never', 'update'] as const;
-/** When the network is asked: for what is missing, never, or always for something newer. */
-export type PullPolicy = (typeof pullPolicies)[number];
-
-export interface ResolveOptions {
-  readonly pullPolicy: PullPolicy;
-  /** `image`: take images that nobody verified. */
-  readonly insecure: { readonly image: boolean };
-  /** Gets lines for the user's stderr. */
-  readonly warn: (line: string) => void;
-}
-
-/** Checks the value of `--pull-policy`. Throws ImageError `bad-reference`. */
-export function parsePullPolicy(text: string): PullPolicy {
-  const found = pullPolicies.find((policy) => policy === text);
-  if (found) return found;
-  throw new ImageError(
-    'bad-reference',
-    `bad pull policy ${JSON.stringify(text)}, must be one of ${pullPolicies.join(', ')}`,
-  );
-}
+export {
+  type PullPolicy,
+  parsePullPolicy,
+  pullPolicies,
+  type ResolveOptions,
+  type VerifyAci,
+} from './resolve-options.ts';
 
 /**
- * The stored image that a user means: looked up by key or name, or brought in from this machine.
- * A local file is read whatever the pull policy, unless it has not changed since it was imported.
+ * The stored image that a user means: looked up by key, by name or by URL, else brought in from this
+ * machine or, as the pull policy says, from the network, together with all that it depends on. A local
+ * file is read whatever the policy, unless it has not changed since it was imported.
  *
- * @throws ImageError `untrusted` for a local image without `insecure.image`, `not-found`,
- * `unsupported` for what is on the network, and as for reading references and importing
+ * @throws ImageError `untrusted` for an image that is not verified without `insecure.image`,
+ * `not-found`, and as for reading references, fetching and importing; HttpError
  */
 export async function resolveImage(
   store: Store,
   text: string,
   options: ResolveOptions,
 ): Promise<StoredImage> {
-  const reference = parseImageReference(text);
+  const image = await findImage(store, parseImageReference(text), text, options);
+  if (image.manifest.dependencies.length > 0 && canFetch(options))
+    await (await import('./dependencies.ts')).resolveDependencies(store, image, options);
+  return image;
+}
+
+async function findImage(
+  store: Store,
+  reference: ImageReference,
+  text: string,
+  options: ResolveOptions,
+): Promise<StoredImage> {
   switch (reference.kind) {
     case 'hash':
       return store.findByKeyPrefix(reference.key);
     case 'name':
-      return findNamed(store, reference, text);
+      return resolveNamed(store, reference, options);
     case 'url':
-      throw new ImageError(
-        'unsupported',
-        `cannot fetch ${text}: images are not fetched by URL yet; download it and give its path`,
-      );
+      return findByUrl(store, reference.url, options);
     case 'docker':
       throw new ImageError(
         'unsupported',
@@ -62,46 +58,70 @@ export async function resolveImage(
   }
 }
 
-function findNamed(
-  store: Store,
-  { name, labels }: Extract<ImageReference, { kind: 'name' }>,
-  text: string,
-): StoredImage {
-  const [best] = store.findByName(name, withHostLabels(labels));
-  if (best) return best;
-  throw new ImageError(
-    'not-found',
-    `image ${JSON.stringify(text)} for linux on ${hostArch()} is not in the store, and names are not discovered on the network yet; import its file with rkt image import, or give its path`,
-  );
-}
-
-/** What a name means by default: an image for this host. */
-function withHostLabels(labels: readonly NameValue[]): NameValue[] {
-  const host = [
-    { name: 'os', value: 'linux' },
-    { name: 'arch', value: hostArch() },
-  ];
-  return [...labels, ...host.filter(({ name }) => labels.every((label) => label.name !== name))];
+async function findByUrl(store: Store, url: string, options: ResolveOptions): Promise<StoredImage> {
+  if (!canFetch(options))
+    throw new ImageError('not-found', `image ${url} is not on this machine; fetch it first`);
+  const { fetchAci } = await import('./fetch-aci.ts');
+  const remote = {
+    url,
+    signatureUrl: url.replace(/\.aci(?=$|[?#])/, '.aci.asc'),
+    plainHttp: true,
+    accept: () => {},
+    latest: false,
+  };
+  return fetchAci(store, remote, options);
 }
 
 async function findLocal(
   store: Store,
   reference: LocalReference,
-  { insecure, warn }: ResolveOptions,
+  options: ResolveOptions,
 ): Promise<StoredImage> {
   const { path } = reference;
   checkReachable(path);
-  if (!insecure.image)
-    throw new ImageError(
-      'untrusted',
-      `image ${path} is not verified, since signatures cannot be checked yet; --insecure-options=image takes it as it is`,
-    );
-  warn(`image ${path} is taken unverified (--insecure-options=image)`);
+  if (!options.insecure.image) return findSigned(store, reference, options);
+  options.warn(`image ${path} is taken unverified (--insecure-options=image)`);
   const tag = reference.kind === 'file' ? undefined : reference.tag;
   const known = cachedFile(store, path, tag) ?? cachedFile(store, join(path, 'index.json'), tag);
   if (known) return known;
   const { importLocal } = await import('./import-local.ts');
-  return importLocal(store, reference, warn);
+  return importLocal(store, reference, options.warn);
+}
+
+/** An ACI file with its signature: the one that was named, or the one beside it. */
+async function findSigned(
+  store: Store,
+  reference: LocalReference,
+  options: ResolveOptions,
+): Promise<StoredImage> {
+  const { path } = reference;
+  const { unverifiable, verifySignature } = await import('./signature.ts');
+  if (!options.verify || reference.kind !== 'file' || !statSync(path).isFile())
+    throw unverifiable(path);
+  const signature = options.signature ?? `${path}.asc`;
+  if (!existsSync(signature))
+    throw new ImageError(
+      'untrusted',
+      `there is no signature ${signature} for image ${path}; --signature=FILE names one, --insecure-options=image takes the image as it is`,
+    );
+  const before = await settledState(path);
+  await verifySignature(options, { where: path, file: path, signature, name: undefined });
+  const { importAci } = await import('./import-aci.ts');
+  return importAci(store, path, {
+    accept() {
+      if (snapshotFile(path).state !== before)
+        throw new ImageError('mismatch', 'it was changed after its signature was checked');
+    },
+  });
+}
+
+/** The state of a file, once every later change of it will show. */
+async function settledState(path: string): Promise<string> {
+  for (;;) {
+    const { state, settled } = snapshotFile(path);
+    if (settled) return state;
+    await delay(5);
+  }
 }
 
 function checkReachable(path: string): void {

@@ -132,15 +132,19 @@ describe('a name', () => {
 });
 
 describe('what is on the network', () => {
-  test.each(['https://h/x.aci', 'docker://redis', 'docker:redis'])(
-    '%s is refused',
-    async (text) => {
-      await expect(resolve(text, { image: true })).rejects.toMatchObject({
-        code: 'unsupported',
-        message: expect.stringContaining(text),
-      });
-    },
-  );
+  test('is not found at a URL without a way to fetch it', async () => {
+    await expect(resolve('https://h/x.aci', { image: true })).rejects.toMatchObject({
+      code: 'not-found',
+      message: expect.stringContaining('https://h/x.aci'),
+    });
+  });
+
+  test.each(['docker://redis', 'docker:redis'])('%s is refused', async (text) => {
+    await expect(resolve(text, { image: true })).rejects.toMatchObject({
+      code: 'unsupported',
+      message: expect.stringContaining(text),
+    });
+  });
 });
 
 describe('a local file', () => {

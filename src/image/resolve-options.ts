@@ -1,0 +1,51 @@
+import type { HttpClient } from '../http/client.ts';
+import type { ProgressDisplay } from '../http/download.ts';
+import { ImageError } from './error.ts';
+
+export const pullPolicies = ['new', 'never', 'update'] as const;
+/** When the network is asked: for what is missing, never, or always for something newer. */
+export type PullPolicy = (typeof pullPolicies)[number];
+
+/**
+ * Checks the detached signature (a file) of an ACI as it was received against the keys that are
+ * trusted for `name`, or for the name in the ACI's manifest. Throws ImageError `untrusted`.
+ */
+export type VerifyAci = (signed: {
+  readonly file: string;
+  readonly signature: string;
+  readonly name: string | undefined;
+}) => Promise<{ readonly signers: readonly string[]; readonly name: string }>;
+
+export interface ResolveOptions {
+  readonly pullPolicy: PullPolicy;
+  /** `image`: take images that nobody verified. */
+  readonly insecure: { readonly image: boolean };
+  /** Gets warnings for the user's stderr. */
+  readonly warn: (line: string) => void;
+  /** Gets what is good to know. */
+  readonly info?: (line: string) => void;
+  /** Asks servers; without it only what is on this machine is found, without its dependencies. */
+  readonly client?: HttpClient;
+  readonly progress?: ProgressDisplay;
+  /** Without it no ACI passes as verified. */
+  readonly verify?: VerifyAci;
+  /** The file with the signature of the image, instead of the one beside it. */
+  readonly signature?: string;
+}
+
+/** The options with which something can be fetched. */
+export type FetchOptions = ResolveOptions & { readonly client: HttpClient };
+
+/** Checks the value of `--pull-policy`. Throws ImageError `bad-reference`. */
+export function parsePullPolicy(text: string): PullPolicy {
+  const found = pullPolicies.find((policy) => policy === text);
+  if (found) return found;
+  throw new ImageError(
+    'bad-reference',
+    `bad pull policy ${JSON.stringify(text)}, must be one of ${pullPolicies.join(', ')}`,
+  );
+}
+
+export function canFetch(options: ResolveOptions): options is FetchOptions {
+  return options.client !== undefined;
+}
