@@ -92,6 +92,22 @@ export const prettyPrintFlag: FlagSpec = {
   description: 'Indent the JSON',
 };
 
+/** When images are looked for on the network. */
+export function pullFlags(policy: string): FlagSpec[] {
+  return [
+    {
+      name: 'pull-policy',
+      kind: 'value',
+      placeholder: 'POLICY',
+      choices: ['new', 'never', 'update'],
+      default: policy,
+      description: 'When to look for images outside the store: new, never or update',
+    },
+    { name: 'store-only', kind: 'bool', hidden: true, description: 'Old for --pull-policy=never' },
+    { name: 'no-store', kind: 'bool', hidden: true, description: 'Old for --pull-policy=update' },
+  ];
+}
+
 /** Pod flags of `run` and `prepare`: what the pod is made from. */
 export const prepareFlags: readonly FlagSpec[] = [
   {
@@ -142,16 +158,7 @@ export const prepareFlags: readonly FlagSpec[] = [
     kind: 'bool',
     description: "Pass on the caller's environment, except what the image sets",
   },
-  {
-    name: 'pull-policy',
-    kind: 'value',
-    placeholder: 'POLICY',
-    choices: ['new', 'never', 'update'],
-    default: 'new',
-    description: 'When to look for images outside the store: new, never or update',
-  },
-  { name: 'store-only', kind: 'bool', hidden: true, description: 'Old for --pull-policy=never' },
-  { name: 'no-store', kind: 'bool', hidden: true, description: 'Old for --pull-policy=update' },
+  ...pullFlags('new'),
   {
     name: 'no-overlay',
     kind: 'bool',

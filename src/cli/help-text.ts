@@ -6,7 +6,7 @@ const groups = ['Pods', 'Images', 'General'] as const;
 
 /** The help of rkt itself: one screen. */
 export function overview(): string {
-  const sections = groups.map((group) => section(group, commandRows(visible(group))));
+  const sections = groups.map((group) => section(group, overviewRows(visible(group))));
   return [
     'rkt runs pods of container images, with no daemon.\n\nUsage: rkt [FLAGS] COMMAND [ARGS]\n',
     ...sections,
@@ -34,7 +34,12 @@ export function commandHelp(command: CommandSpec): string {
     ...command.description.map((paragraph) => `${wrap(paragraph, 80)}\n`),
     ...(otherFlags.length === 0
       ? []
-      : [section(imageFlags.length ? 'Flags of the pod' : 'Flags', flagRows(otherFlags))]),
+      : [
+          section(
+            command.group === 'Pods' && imageFlags.length ? 'Flags of the pod' : 'Flags',
+            flagRows(otherFlags),
+          ),
+        ]),
     ...(imageFlags.length === 0
       ? []
       : [section('Flags of the image before them', flagRows(imageFlags))]),
@@ -61,6 +66,18 @@ type Row = readonly [left: string, right: string];
 
 function commandRows(list: readonly CommandSpec[]): Row[] {
   return list.map(({ path, summary }) => [path, summary]);
+}
+
+/** A row for each command of one word, and for the commands behind one word a row with their names. */
+function overviewRows(list: readonly CommandSpec[]): Row[] {
+  const rows = new Map<string, string>();
+  for (const { path, summary } of list) {
+    const [word = '', name] = path.split(' ');
+    if (name === undefined) rows.set(word, summary);
+    else
+      rows.set(`${word} COMMAND`, [rows.get(`${word} COMMAND`), name].filter(Boolean).join(', '));
+  }
+  return [...rows];
 }
 
 function flagRows(flags: readonly FlagSpec[]): Row[] {

@@ -14,6 +14,7 @@ import { ownStage1, type Stage1Choice as Stage1Image } from '../pod/stage1-choic
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import { insecureWarning } from './globals.ts';
+import { imageSource } from './image-source.ts';
 import type { PrepareArguments, Stage1Choice } from './run-args.ts';
 
 /** Finds the images and makes the pod that `run` or `prepare` was asked for. */
@@ -27,11 +28,7 @@ export async function preparePodFor(
   const warning = insecureWarning(context.globals.insecure);
   if (warning) context.note(warning);
   const store = new Store(context.globals.dataDir);
-  const options: ResolveOptions = {
-    pullPolicy: args.pullPolicy,
-    insecure: { image: context.globals.insecure.has('image') },
-    warn: context.note,
-  };
+  const options = imageSource(context, args.pullPolicy);
   const stage1 = await findStage1(store, args.stage1, context, options);
   const content = await podContent(store, args, options);
   return preparePod({
@@ -59,7 +56,13 @@ async function podContent(
   const { request } = args.source;
   const images: StoredImage[] = [];
   // One after the other: the same file twice is imported once.
-  for (const app of request.apps) images.push(await resolveImage(store, app.image, options));
+  for (const { image, signature } of request.apps)
+    images.push(
+      await resolveImage(store, image, {
+        ...options,
+        ...(signature !== undefined && { signature }),
+      }),
+    );
   const envFiles = request.setEnvFiles.map((path) => ({
     path,
     text: inputText(path, 'environment file'),

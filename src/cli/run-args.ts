@@ -177,7 +177,8 @@ function stage1Choice(flags: Flags): Stage1Choice | undefined {
   return { kind, value };
 }
 
-function pullPolicy(flags: Flags): PullPolicy {
+/** What `--pull-policy`, or one of the flags that it replaces, says. */
+export function pullPolicy(flags: Flags): PullPolicy {
   const storeOnly = flags.bool('store-only');
   const noStore = flags.bool('no-store');
   if (storeOnly && noStore) throw usageError('both --store-only and --no-store specified');

@@ -6,9 +6,37 @@ import {
   noLegendFlag,
   prepareFlags,
   prettyPrintFlag,
+  pullFlags,
   startFlags,
   uuidFileFlag,
 } from './flag-sets.ts';
+
+/** `rkt fetch`, and `rkt image fetch` for old scripts. */
+const fetchCommand: Omit<CommandSpec, 'path'> = {
+  group: 'Images',
+  summary: 'Bring images into the store',
+  usage: '[FLAGS] IMAGE [--signature=FILE] [IMAGE ...]',
+  description: [
+    'Finds each image, checks its signature, stores it with all that it depends on, and prints its key.',
+    'IMAGE is the address of an ACI (https://HOST/PATH.aci), a name that is discovered on the network, as NAME[:VERSION][,LABEL=VALUE]..., or a file as for rkt image import.',
+    'With --pull-policy=update servers are asked whether they have something newer, as often as they want to be; with new only for what is not in the store; with never not at all.',
+  ],
+  flags: [
+    ...pullFlags('update'),
+    fullFlag,
+    { name: 'quiet', kind: 'bool', description: 'Print nothing but keys, warnings and errors' },
+    {
+      name: 'signature',
+      kind: 'value',
+      placeholder: 'FILE',
+      scope: 'image',
+      description: 'Detached signature of the image, instead of the one beside it',
+    },
+  ],
+  imageGrammar: true,
+  operand: 'image',
+  load: () => import('./commands/fetch.ts'),
+};
 
 const podUsage = '[POD FLAGS] IMAGE [IMAGE FLAGS] [-- ARG... [---]] [IMAGE ...]';
 const grammarText = [
@@ -185,6 +213,21 @@ export const commands: readonly CommandSpec[] = [
     rootOnly: true,
     load: () => import('./commands/gc.ts'),
   },
+  { ...fetchCommand, path: 'fetch' },
+  { ...fetchCommand, path: 'image fetch', hidden: true },
+  {
+    path: 'image discover',
+    group: 'Images',
+    summary: 'Show where an image would be fetched from',
+    usage: '[FLAGS] NAME',
+    description: [
+      'Asks the pages that rkt fetch would ask for NAME[:VERSION][,LABEL=VALUE]..., and prints the addresses of the image, of its signature and of the keys that the pages name.',
+    ],
+    flags: [formatFlag, noLegendFlag],
+    operand: 'image',
+    operands: [1, 1],
+    load: () => import('./commands/image-discover.ts'),
+  },
   {
     path: 'image build',
     group: 'Images',
@@ -283,6 +326,17 @@ export const commands: readonly CommandSpec[] = [
     operand: 'image',
     operands: [1, Number.POSITIVE_INFINITY],
     load: () => import('./commands/image-rm.ts'),
+  },
+  {
+    path: 'config',
+    group: 'General',
+    summary: 'Print the configuration',
+    usage: '[FLAGS]',
+    description: [
+      'Prints the merged configuration as JSON, an object for each entry, as it would stand in a file of its own. Passwords are shown.',
+    ],
+    flags: [prettyPrintFlag],
+    load: () => import('./commands/config.ts'),
   },
   {
     path: 'version',
