@@ -1,0 +1,185 @@
+import { execFileSync } from 'node:child_process';
+import { existsSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { mountsBelow } from '../../lib/local.ts';
+import { Box, type StartedPod } from './box.ts';
+
+const box = new Box();
+
+async function running(script = 'echo ready; exec sleep 1000'): Promise<StartedPod> {
+  const pod = box.start(script);
+  await pod.running.printed(/ready/);
+  return pod;
+}
+
+async function exited(): Promise<string> {
+  return (await box.run('true')).pod.uuid;
+}
+
+/** A pod that a command died over while preparing it. */
+function aborted(): string {
+  const uuid = `${Math.random().toString(16).slice(2, 10).padEnd(8, '0')}-0000-4000-8000-000000000000`;
+  mkdirSync(join(box.local.dir, 'pods/prepare', uuid, 'stage1'), { recursive: true });
+  return uuid;
+}
+
+const isThere = (uuid: string) =>
+  ['embryo', 'prepare', 'prepared', 'run', 'exited-garbage', 'garbage'].some((group) =>
+    box.group(group).includes(uuid),
+  );
+
+describe('rkt stop', () => {
+  test('stops a pod in order and prints its UUID in quotes', async () => {
+    const pod = await running(
+      'trap "echo told; exit 0" TERM; echo ready; while :; do sleep 0.05; done',
+    );
+    expect(await box.ok(['stop', pod.uuid])).toBe(`"${pod.uuid}"\n`);
+    expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\ntold\n' });
+    expect(pod.status()).toBe('0\n');
+  });
+
+  test('with --force kills at once, and leaves no status', async () => {
+    const pod = await running('trap "" TERM; echo ready; while :; do sleep 0.05; done');
+    await box.ok(['stop', '--force', pod.uuid]);
+    expect((await pod.running.done).code).not.toBe(0);
+    expect(pod.status()).toBeUndefined();
+    expect(await box.ok(['status', pod.uuid])).toMatch(/^state=exited\n(?![\s\S]*app-)/);
+  });
+
+  test('of an ended pod says so, and succeeds', async () => {
+    const uuid = await exited();
+    expect(await box.ok(['stop', uuid])).toBe(`pod "${uuid}" is already stopped\n`);
+  });
+
+  test('of a prepared pod fails', async () => {
+    const uuid = await box.prepare();
+    const { code, stderr } = await box.local.rkt(['stop', uuid]);
+    expect(code).toBe(254);
+    expect(stderr).toContain('is not running');
+    expect(stderr).toContain('failed to stop 1 pod(s)');
+  });
+
+  test('of several pods with a bad one among them stops the others', async () => {
+    const [one, other] = await Promise.all([running(), running()]);
+    const { code, stdout, stderr } = await box.local.rkt(['stop', one.uuid, 'zzz', other.uuid]);
+    expect(code).toBe(254);
+    expect(stdout).toBe(`"${one.uuid}"\n"${other.uuid}"\n`);
+    expect(stderr).toContain('failed to stop 1 pod(s)');
+    await Promise.all([one.running.done, other.running.done]);
+  });
+
+  test('takes a UUID file; one that cannot be read gives 1', async () => {
+    const pod = await running();
+    await box.ok(['stop', `--uuid-file=${box.file(`${pod.uuid}\n`)}`]);
+    await pod.running.done;
+    expect((await box.local.rkt(['stop', '--uuid-file=/tmp/rkt-missing'])).code).toBe(1);
+  });
+});
+
+describe('rkt rm', () => {
+  test('removes prepared, ended, marked and aborted pods', async () => {
+    const [ended, marked] = [await exited(), await exited()];
+    await box.ok(['gc', '--mark-only']);
+    const pods = [await box.prepare(), ended, marked, aborted()];
+    expect(await box.ok(['rm', ...pods])).toBe(pods.map((uuid) => `"${uuid}"\n`).join(''));
+    expect(pods.filter(isThere)).toEqual([]);
+  });
+
+  test('refuses a running pod, removes the others and fails', async () => {
+    const [pod, ended] = [await running(), await exited()];
+    const { code, stdout, stderr } = await box.local.rkt(['rm', pod.uuid, 'zzz', ended]);
+    expect(code).toBe(254);
+    expect(stdout).toBe(`"${ended}"\n`);
+    expect(stderr).toContain(`pod "${pod.uuid}" is currently running`);
+    expect(stderr).toContain('failed to remove one or more pods');
+    expect(await box.state(pod.uuid)).toBe('running');
+    await pod.running.kill('SIGTERM');
+    await pod.running.done;
+  });
+
+  test('with a UUID file that cannot be read fails', async () => {
+    expect((await box.local.rkt(['rm', '--uuid-file=/tmp/rkt-missing'])).code).toBe(254);
+  });
+});
+
+describe('rkt gc', () => {
+  // One after the other: each collects all the pods that it finds.
+  test('keeps an ended pod for the grace period, and says so', async () => {
+    const uuid = await exited();
+    await box.ok(['gc', '--mark-only']);
+    expect(await box.state(uuid)).toBe('exited garbage');
+    const { stderr } = await box.local.rkt(['gc']);
+    expect(stderr).toContain(`pod "${uuid}" not removed: still within grace period (30m`);
+    expect(isThere(uuid)).toBe(true);
+  });
+
+  test('with --grace-period=0s removes an ended pod in one go, and everything of it', async () => {
+    const uuid = await exited();
+    const { stderr, stdout } = await box.local.rkt(['gc', '--grace-period=0s']);
+    expect(stdout).toBe('');
+    expect(stderr).toContain(`Garbage collecting pod "${uuid}"`);
+    expect(isThere(uuid)).toBe(false);
+    expect(mountsBelow(box.local.scratch)).toEqual([]);
+    const cgroups = execFileSync('find', ['/sys/fs/cgroup', '-name', `*${uuid}*`]).toString();
+    expect(cgroups).toBe('');
+  });
+
+  test('with --mark-only removes nothing, even past the grace period', async () => {
+    const uuid = await exited();
+    await box.ok(['gc', '--mark-only', '--grace-period=0s']);
+    await box.ok(['gc', '--mark-only', '--grace-period=0s']);
+    expect(await box.state(uuid)).toBe('exited garbage');
+  });
+
+  test('clears a pod whose preparation was cut off', async () => {
+    const uuid = aborted();
+    expect(await box.ok(['list', '--no-legend'])).not.toContain(uuid);
+    await box.ok(['gc']);
+    expect(isThere(uuid)).toBe(false);
+  });
+
+  test('keeps a young prepared pod, and removes one past --expire-prepared', async () => {
+    const uuid = await box.prepare();
+    await box.ok(['gc']);
+    expect(isThere(uuid)).toBe(true);
+    await box.ok(['gc', '--expire-prepared=1ms']);
+    expect(isThere(uuid)).toBe(false);
+  });
+
+  test('does not touch a running pod', async () => {
+    const pod = await running();
+    await box.ok(['gc', '--grace-period=0s', '--expire-prepared=0s']);
+    expect(await box.state(pod.uuid)).toBe('running');
+    await pod.running.kill('SIGTERM');
+    expect((await pod.running.done).code).toBe(0);
+  });
+
+  test('twice at once has no errors, and nothing is left for long', async () => {
+    await Promise.all([exited(), exited(), exited(), exited()]);
+    const gc = () => box.local.rkt(['gc', '--grace-period=0s']);
+    const both = await Promise.all([gc(), gc()]);
+    expect(both.map(({ code }) => code)).toEqual([0, 0]);
+    for (const { stderr } of both) expect(stderr).not.toMatch(/cannot|error|ENOENT/i);
+    // What the one was about to collect while the other looked at it.
+    await gc();
+    expect(['run', 'exited-garbage', 'garbage'].flatMap((group) => box.group(group))).toEqual([]);
+  });
+
+  test('goes on after a pod that cannot be removed, and takes it the next time', async () => {
+    const [stuck, fine] = [await exited(), await exited()];
+    const file = join(box.podFolder(stuck), 'fixed');
+    const chattr = (flag: string, path: string) => execFileSync('chattr', [flag, path]);
+    mkdirSync(file);
+    chattr('+i', file);
+    const first = await box.local.rkt(['gc', '--grace-period=0s']);
+    const path = join(box.podFolder(stuck), 'fixed');
+    chattr('-i', path);
+    expect(first.code).toBe(0);
+    expect(first.stderr).toContain(stuck);
+    expect(isThere(fine)).toBe(false);
+    await box.ok(['gc', '--grace-period=0s']);
+    expect(existsSync(path)).toBe(false);
+    expect(isThere(stuck)).toBe(false);
+  });
+});
