@@ -41,6 +41,9 @@ export function selectCommand(
     group = completeWord(group, word, table);
     at++;
     const command = table.find(({ path }) => path === group);
+    // A command may have commands of its own below it: only their full names are taken for them.
+    const next = `${group} ${argv[at]}`;
+    if (command && table.some(({ path }) => path === next)) continue;
     if (command) return { command, group, rest: argv.slice(at), help: false };
   }
   return { command: undefined, group, rest: [], help: false };

@@ -339,6 +339,95 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/config.ts'),
   },
   {
+    path: 'image sign',
+    group: 'Images',
+    summary: 'Sign an ACI with gpg',
+    usage: '[FLAGS] FILE.aci',
+    description: [
+      "Writes a detached armored signature beside the image, by the user's own gpg, and prints its path. An existing signature is never replaced.",
+    ],
+    flags: [
+      {
+        name: 'key',
+        kind: 'value',
+        placeholder: 'ID',
+        description: "Sign with this key instead of gpg's default",
+      },
+      {
+        name: 'output',
+        kind: 'value',
+        placeholder: 'FILE.asc',
+        description: 'Where the signature goes (default: FILE.aci.asc)',
+      },
+    ],
+    operand: 'file',
+    operands: [1, 1],
+    load: () => import('./commands/image-sign.ts'),
+  },
+  {
+    path: 'trust',
+    group: 'Images',
+    summary: 'Trust a key that signs images',
+    usage: '(--prefix PREFIX | --root) [FLAGS] [PUBKEY...]',
+    description: [
+      'Shows the keys of each PUBKEY, a file or an https URL, and stores them once they are accepted. Without a PUBKEY, keys are discovered from PREFIX, the first part of image names.',
+      'PREFIX ends where an element of a name does: example.com/app is for example.com/app and example.com/app/worker, not for example.com/apple.',
+    ],
+    flags: [
+      {
+        name: 'prefix',
+        kind: 'value',
+        placeholder: 'PREFIX',
+        description: 'Trust the keys for the images whose names start so',
+      },
+      { name: 'root', kind: 'bool', description: 'Trust the keys for all images' },
+      {
+        name: 'insecure-allow-http',
+        kind: 'bool',
+        description: 'Take keys over plain HTTP as well',
+      },
+      {
+        name: 'skip-fingerprint-review',
+        kind: 'bool',
+        description: 'Accept the keys without asking',
+      },
+    ],
+    operand: 'file',
+    operands: [0, Number.POSITIVE_INFINITY],
+    load: () => import('./commands/trust.ts'),
+  },
+  {
+    path: 'trust list',
+    group: 'Images',
+    summary: 'List trusted keys',
+    usage: '[FLAGS]',
+    description: [
+      'Lists the keys of the vendor and of the administrator, with the prefix of image names that each is trusted for, or (root) for all.',
+    ],
+    flags: [formatFlag, noLegendFlag],
+    load: () => import('./commands/trust-list.ts'),
+  },
+  {
+    path: 'trust rm',
+    group: 'Images',
+    summary: 'Stop trusting a key',
+    usage: '[--prefix PREFIX | --root] FINGERPRINT',
+    description: [
+      "Removes the key, wherever it is trusted unless a flag names one place. A key of the vendor's stays where it is, masked by an empty file in the administrator's configuration.",
+    ],
+    flags: [
+      {
+        name: 'prefix',
+        kind: 'value',
+        placeholder: 'PREFIX',
+        description: 'Only for this prefix',
+      },
+      { name: 'root', kind: 'bool', description: 'Only as a key for all images' },
+    ],
+    operands: [1, 1],
+    load: () => import('./commands/trust-rm.ts'),
+  },
+  {
     path: 'version',
     group: 'General',
     summary: 'Print version numbers',
