@@ -4,7 +4,7 @@ import { basename, join } from 'node:path';
 import { run, until } from './command.ts';
 import { buildAci, IMAGE, makeBigImage, makeRootfs, multiplyPods, rkt } from './fixtures.ts';
 import { measure, type Subject, type Timing } from './hyperfine.ts';
-import { family, matching, pss } from './memory.ts';
+import { family, matching, type Process, pss } from './memory.ts';
 import { bareNspawn, docker, PEER_IMAGE, type Peer, podman } from './peers.ts';
 import { megabytes, milliseconds, ratio, table } from './table.ts';
 
@@ -105,9 +105,22 @@ function compare(
   budget(name, most, a && a.median / sum((timing) => timing.median), byMin);
 }
 
+/** The processes of a pod whose app runs, once nothing comes or goes any more. */
+function settled(pid: number, isApp: (command: string) => boolean): Promise<Process[]> {
+  let before = '';
+  let same = 0;
+  return until('the start of a pod', () => {
+    const found = family(pid);
+    const now = found.map((one) => `${one.pid} ${one.command}`).join();
+    same = now === before && found.some(({ command }) => isApp(command)) ? same + 1 : 0;
+    before = now;
+    return same === 10 ? found : undefined;
+  });
+}
+
 async function memory(podmanPeer: Peer | undefined, dockerPeer: Peer | undefined): Promise<void> {
   const rows = [['memory (PSS) of an idle container beside its app', 'MB', 'processes']];
-  const row = (label: string, found: ReturnType<typeof family>) => {
+  const row = (label: string, found: readonly Process[]) => {
     const each = found.map((one) => pss(one));
     const total = each.reduce((sum, bytes) => sum + bytes, 0);
     const parts = found.map(
@@ -130,17 +143,14 @@ async function memory(podmanPeer: Peer | undefined, dockerPeer: Peer | undefined
   const child = spawn(file, args, { stdio: 'ignore' });
   const ended = new Promise((resolve) => child.once('exit', resolve));
   try {
-    const pod = await until('the start of a pod', () => {
-      const found = family(child.pid ?? 0);
-      return found.some(({ command }) => isApp(command)) ? found : undefined;
-    });
+    const pod = await settled(child.pid ?? 0, isApp);
     const beside = pod.filter(({ command }) => !isApp(command));
     budget('MB of PSS for an idle pod', 10, row('rkt (nspawn)', beside));
-    run([...own, 'stop', readFileSync(uuidFile, 'utf8')]);
-    await ended;
   } catch (error) {
     failed('memory of a pod', error);
   }
+  run([...own, 'stop', readFileSync(uuidFile, 'utf8')]);
+  await ended;
   const idle = async (label: string, other: Peer | undefined, monitor: string) => {
     if (!other) return;
     const command = [...other.run, '--detach', PEER_IMAGE, '/bin/sleep', '100000'];
