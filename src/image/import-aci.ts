@@ -6,7 +6,7 @@ import { ImageError } from './error.ts';
 import { cachedFile, type FileSnapshot, rememberFile, snapshotFile } from './local-file.ts';
 import { addImage, installTree, openWorkspace } from './publish.ts';
 import { type ImageSource, reason, type Store, type StoredImage } from './store.ts';
-import { badTar, quoteName } from './tar-headers.ts';
+import { badTar, folderHeader, quoteName } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
 import { TreeRules } from './tree-rules.ts';
 import { type Content, unpack } from './unpack.ts';
@@ -79,7 +79,7 @@ async function importBytes(
 }
 
 /** What an ACI may hold: the file `manifest`, the folder `rootfs` and what lies below it, once each. */
-class AciContent implements Content {
+export class AciContent implements Content {
   readonly #rules = new TreeRules(false);
   #manifest: Buffer | undefined;
 
@@ -107,7 +107,8 @@ class AciContent implements Content {
   finish(): Buffer[] {
     this.manifest();
     if (!this.#rules.kind('rootfs')) throw badTar('it has no "rootfs"');
-    return [];
+    const implied = [...this.#rules.implied()].filter((path) => path !== '');
+    return implied.map((path) => folderHeader(path));
   }
 
   /** Throws ImageError `bad-image`, AppcError. */
@@ -133,7 +134,7 @@ function openImage(file: string): { bytes: Readable; before: FileSnapshot } {
 }
 
 /** Anything without tar's magic is told apart here, for a clearer message than a wrong checksum. */
-function whyNoTar(start: Buffer): string | undefined {
+export function whyNoTar(start: Buffer): string | undefined {
   if (start.length === 0) return 'it is empty';
   if (start.toString('latin1', 257, 262) === 'ustar') return undefined;
   if (/^\s*<(!doctype|html|head|body|\?xml)/i.test(start.toString('latin1', 0, 512)))

@@ -1,14 +1,13 @@
-import { closeSync, constants, mkdirSync, openSync } from 'node:fs';
+import { closeSync, constants, openSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
-import { errnoOf } from '../os/error.ts';
 import { setXattr } from '../os/syscalls.ts';
 import { ImageError } from './error.ts';
 import { installTree, openWorkspace } from './publish.ts';
 import { reason, type Store } from './store.ts';
-import { badTar, quoteName, whiteoutHeader } from './tar-headers.ts';
+import { badTar, folderHeader, quoteName, whiteoutHeader } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
-import { TreeRules } from './tree-rules.ts';
+import { PathSet, TreeRules } from './tree-rules.ts';
 import { type Content, unpack } from './unpack.ts';
 
 /** One layer of an OCI or Docker image, and what is promised about it. */
@@ -85,16 +84,16 @@ const RESERVED = '.wh..wh.';
  * What an OCI layer may hold (image-spec, layer.md). Whiteouts are kept back until the whole layer is
  * known: they concern lower layers only, so what the layer itself has at their path wins.
  */
-class LayerContent implements Content {
+export class LayerContent implements Content {
   readonly #rules = new TreeRules(true);
-  readonly #whiteouts = new Set<string>();
-  readonly #opaque = new Set<string>();
+  readonly #whiteouts = new PathSet();
+  readonly #opaque = new PathSet();
 
   judge(entry: TarEntry): Verdict {
     const path = this.#rules.normalise(entry.name);
     const slash = path.lastIndexOf('/') + 1;
     const [folder, base] = [path.slice(0, Math.max(0, slash - 1)), path.slice(slash)];
-    if (base === OPAQUE) this.#opaque.add(folder);
+    if (base === OPAQUE) this.#opaque.add(folder, 'opaque whiteouts');
     else if (path.startsWith(RESERVED) || path.includes(`/${RESERVED}`)) return 'drop';
     else if (base.startsWith(WHITEOUT)) this.#addWhiteout(folder, base);
     else {
@@ -108,7 +107,7 @@ class LayerContent implements Content {
     const name = base.slice(WHITEOUT.length);
     if (name === '' || name === '.' || name === '..')
       throw badTar(`the whiteout ${quoteName(base)} names no file`);
-    this.#whiteouts.add(folder === '' ? name : `${folder}/${name}`);
+    this.#whiteouts.add(folder === '' ? name : `${folder}/${name}`, 'whiteouts');
   }
 
   finish(): Buffer[] {
@@ -118,8 +117,9 @@ class LayerContent implements Content {
     for (const path of this.#whiteouts) {
       const kind = this.#rules.kind(path);
       if (kind === undefined) headers.push(whiteoutHeader(path));
-      else if (kind === 'folder' || kind === 'implied') this.#opaque.add(path);
+      else if (kind === 'folder' || kind === 'implied') this.#opaque.add(path, 'opaque whiteouts');
     }
+    for (const path of this.#rules.implied()) headers.push(folderHeader(path));
     return headers;
   }
 
@@ -136,15 +136,13 @@ class LayerContent implements Content {
   }
 }
 
-/** Opens a folder below `root` step by step, making what is missing and following no link. */
+/** Opens a folder below `root` step by step, following no link. */
 function openFolder(root: string, path: string): number {
   const flags = constants.O_RDONLY | constants.O_DIRECTORY | constants.O_NOFOLLOW;
   let fd = openSync(root, flags);
   for (const name of path === '' ? [] : path.split('/')) {
-    const step = Buffer.from(`/proc/self/fd/${fd}/${name}`, 'latin1');
     try {
-      makeFolder(step);
-      const next = openSync(step, flags);
+      const next = openSync(Buffer.from(`/proc/self/fd/${fd}/${name}`, 'latin1'), flags);
       closeSync(fd);
       fd = next;
     } catch (error) {
@@ -153,12 +151,4 @@ function openFolder(root: string, path: string): number {
     }
   }
   return fd;
-}
-
-function makeFolder(path: Buffer): void {
-  try {
-    mkdirSync(path, { mode: 0o755 });
-  } catch (error) {
-    if (errnoOf(error) !== 'EEXIST') throw error;
-  }
 }

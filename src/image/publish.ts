@@ -60,15 +60,16 @@ export function openWorkspace(store: Store): Workspace {
 }
 
 /**
- * Gives the unpacked tree and the blob of a workspace (`tree/rootfs`, `blob`) their final names,
- * after all of it is on the disk. `size` is the tree's, in bytes. A tree that is there stays.
+ * Gives the tree of a workspace (`tree/rootfs`) and the blob that it was unpacked from, if any
+ * (`blob`), their final names, after all of it is on the disk. `size` is the tree's, in bytes. A tree
+ * that is there stays.
  */
-export function installTree(store: Store, work: Workspace, id: string, size: number): void {
+export function installTree(store: Store, work: Workspace, id: string, size?: number): void {
   const [tree, blob] = [join(work.path, 'tree'), join(work.path, 'blob')];
-  writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
+  if (size !== undefined) writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
   syncAll(work.path);
   withStoreLock(store, () => {
-    renameIfAbsent(blob, store.blobPath(id));
+    if (existsSync(blob)) renameIfAbsent(blob, store.blobPath(id));
     renameIfAbsent(tree, store.path('tree', id));
   });
   syncFolder(store.path('blob'));

@@ -84,25 +84,37 @@ export function paxSize(value: string): number {
 
 /** Writes the header of a character device 0:0, which overlayfs takes for "there is nothing here". */
 export function whiteoutHeader(path: string): Buffer {
+  return namedMember(path, '3', 0);
+}
+
+/**
+ * Writes the header of a folder that an archive has no entry for: of root's, 0755 and from 1970, so
+ * that an archive always gives the same tree.
+ */
+export function folderHeader(path: string): Buffer {
+  return namedMember(`./${path}`, '5', 0o755);
+}
+
+function namedMember(path: string, type: string, mode: number): Buffer {
   const name = Buffer.from(path, 'latin1');
-  if (name.length <= 100) return emptyMember(name, '3', 0);
+  if (name.length <= 100) return emptyMember(name, type, 0, mode);
   const body = Buffer.alloc(Math.ceil((name.length + 1) / BLOCK) * BLOCK);
   name.copy(body);
   return Buffer.concat([
-    emptyMember(Buffer.from('././@LongLink'), 'L', name.length + 1),
+    emptyMember(Buffer.from('././@LongLink'), 'L', name.length + 1, 0),
     body,
-    emptyMember(name.subarray(0, 100), '3', 0),
+    emptyMember(name.subarray(0, 100), type, 0, mode),
   ]);
 }
 
-function emptyMember(name: Buffer, type: string, size: number): Buffer {
+function emptyMember(name: Buffer, type: string, size: number, mode: number): Buffer {
   const block = Buffer.alloc(BLOCK);
   const octal = (value: number, at: number, length: number): void => {
     block.write(value.toString(8).padStart(length - 1, '0'), at, 'latin1');
   };
   name.copy(block);
+  octal(mode, 100, 8);
   for (const [at, length] of [
-    [100, 8],
     [108, 8],
     [116, 8],
     [136, 12],

@@ -1,21 +1,49 @@
+import { PathTable } from './path-table.ts';
 import { badTar, quoteName } from './tar-headers.ts';
 import type { TarEntry } from './tar-walker.ts';
 
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
-/** Bounds the memory that the paths of an archive take. */
+/** These bound the memory that the paths of an archive take: those that only count, and the texts. */
 const ENTRY_LIMIT = 2_000_000;
+const TEXT_LIMIT = 16 << 20;
 
 /** `implied`: a folder that only the entries below it tell of. */
-type Kind = 'folder' | 'implied' | 'file' | 'symlink' | 'special';
+const KINDS = ['folder', 'implied', 'file', 'symlink', 'special'] as const;
+type Kind = (typeof KINDS)[number];
+
+/** Paths (latin1) that have to be known again at the end, up to a limit. */
+export class PathSet {
+  readonly #paths = new Set<string>();
+  #bytes = 0;
+
+  /** Throws ImageError `bad-image` when there are too many; `what` they are, in the plural. */
+  add(path: string, what: string): void {
+    if (this.#paths.has(path)) return;
+    this.#bytes += path.length + 1;
+    if (this.#bytes > TEXT_LIMIT) throw badTar(`it has too many ${what}`);
+    this.#paths.add(path);
+  }
+
+  delete(path: string): void {
+    if (this.#paths.delete(path)) this.#bytes -= path.length + 1;
+  }
+
+  [Symbol.iterator](): Iterator<string> {
+    return this.#paths[Symbol.iterator]();
+  }
+}
 
 /**
  * The paths of an archive so far, and the rules that keep each entry inside the archive's root and
  * the result independent of the order in which a reader meets them.
  */
 export class TreeRules {
-  readonly #kinds = new Map<string, Kind>();
+  readonly #kinds = new PathTable();
+  readonly #implied = new PathSet();
   readonly #lenient: boolean;
+  /** A folder that has passed, since most entries have the same parent as the one before. */
+  #lastParent = '';
 
   /**
    * @param lenient as OCI layers are made: names may start with a slash and a path may come again
@@ -27,7 +55,13 @@ export class TreeRules {
 
   /** What the archive has at a path so far. */
   kind(path: string): Kind | undefined {
-    return this.#kinds.get(path);
+    return KINDS[this.#kinds.get(path) - 1];
+  }
+
+  /** The folders that only the entries below them tell of; among them the root, as an empty path. */
+  *implied(): Generator<string> {
+    if (this.kind('') === undefined) yield '';
+    yield* this.#implied;
   }
 
   /**
@@ -52,13 +86,21 @@ export class TreeRules {
 
   /** Admits an entry at a normalised path. Throws ImageError `bad-image`, which names the entry. */
   add(path: string, entry: TarEntry): void {
-    if (path === '') return;
+    if (path === '') {
+      this.#set('', 'folder');
+      return;
+    }
     this.checkParents(path);
     const kind = this.#kindOf(path, entry);
-    const before = this.#kinds.get(path);
+    const before = this.kind(path);
     if (before !== undefined) this.#checkAgain(path, before, kind);
+    if (before === 'implied') this.#implied.delete(path);
+    this.#set(path, kind);
+  }
+
+  #set(path: string, kind: Kind): void {
     if (this.#kinds.size >= ENTRY_LIMIT) throw badTar(`it has more than ${ENTRY_LIMIT} entries`);
-    this.#kinds.set(path, kind);
+    this.#kinds.set(path, KINDS.indexOf(kind) + 1);
   }
 
   /** Throws ImageError `bad-image` when a part of the way to `path` is something else than a folder. */
@@ -66,8 +108,12 @@ export class TreeRules {
     const slash = path.lastIndexOf('/');
     if (slash < 0) return;
     const parent = path.slice(0, slash);
-    const kind = this.#kinds.get(parent);
-    if (kind === 'folder' || kind === 'implied') return;
+    if (parent === this.#lastParent) return;
+    const kind = this.kind(parent);
+    if (kind === 'folder' || kind === 'implied') {
+      this.#lastParent = parent;
+      return;
+    }
     if (kind === 'symlink')
       throw badTar(`the entry ${quoteName(path)} lies below the symlink ${quoteName(parent)}`);
     if (kind !== undefined)
@@ -75,7 +121,8 @@ export class TreeRules {
         `the entry ${quoteName(path)} lies below ${quoteName(parent)}, which is no folder`,
       );
     this.checkParents(parent);
-    this.#kinds.set(parent, 'implied');
+    this.#implied.add(parent, 'folders without an entry of their own');
+    this.#set(parent, 'implied');
   }
 
   #checkAgain(path: string, before: Kind, kind: Kind): void {
@@ -113,7 +160,7 @@ export class TreeRules {
     const attempt = `the hard link ${quoteName(path)} to ${quoteName(linkName)}`;
     if (linkName.startsWith('/') && !this.#lenient) throw badTar(`${attempt} points outside`);
     if (linkName.split('/').includes('..')) throw badTar(`${attempt} points outside`);
-    const kind = linkName === '' ? undefined : this.#kinds.get(this.normalise(linkName));
+    const kind = linkName === '' ? undefined : this.kind(this.normalise(linkName));
     if (kind === undefined) throw badTar(`${attempt} has no earlier entry of that name to link to`);
     if (kind === 'folder' || kind === 'implied') throw badTar(`${attempt} points to a folder`);
     return kind;

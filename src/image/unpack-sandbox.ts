@@ -1,17 +1,9 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, mkdirSync, openSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
+import { closeSync, mkdirSync, readlinkSync, statSync, symlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
-import {
-  chroot,
-  enterMounts,
-  MS,
-  mount,
-  pipe,
-  setCloexec,
-  setPipeSize,
-  unshareMounts,
-} from '../os/syscalls.ts';
+import { withPrivateMounts } from '../os/private-mounts.ts';
+import { MS, mount, pipe, setCloexec, setPipeSize } from '../os/syscalls.ts';
 import type { Workspace } from './temp.ts';
 
 /** What tar needs to restore owners, modes, devices and file capabilities, and nothing else. */
@@ -112,29 +104,4 @@ function shareFolder(from: string, to: string): void {
 function bind(from: string, to: string, flags: number): void {
   mount(from, to, '', MS.BIND);
   mount('none', to, '', MS.BIND | MS.REMOUNT | flags);
-}
-
-/**
- * Runs `start` with the calling thread in a mount namespace of its own, which lives on in the
- * processes started there, and brings the thread back with its root and working folder. All of it is
- * synchronous, so no other code sees the other namespace.
- */
-function withPrivateMounts<T>(start: () => T): T {
-  const [mounts, root, cwd] = [
-    openSync('/proc/thread-self/ns/mnt', 'r'),
-    openSync('/', 'r'),
-    openSync('.', 'r'),
-  ];
-  try {
-    unshareMounts();
-    try {
-      return start();
-    } finally {
-      enterMounts(mounts);
-      chroot(`/proc/self/fd/${root}`);
-      process.chdir(`/proc/self/fd/${cwd}`);
-    }
-  } finally {
-    for (const fd of [mounts, root, cwd]) closeSync(fd);
-  }
 }

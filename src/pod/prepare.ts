@@ -9,6 +9,8 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { checkRunnable, type PodManifest, serializeImageManifest } from '../appc/index.ts';
+import { layersOf } from '../image/closure.ts';
+import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { ensureFolder } from '../os/files.ts';
 import { type Lock, lockFile } from '../os/lock.ts';
@@ -17,7 +19,7 @@ import { appRootfs, POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { GROUPS, groupFolder, podFolder, prepareLock } from './layout.ts';
 import { lockPod, movePod, type Pod } from './pods.ts';
-import { copyLayers, overlayProblem } from './rootfs.ts';
+import { overlayProblem } from './rootfs.ts';
 import { installStage1, type Stage1Choice } from './stage1-choice.ts';
 
 export interface PrepareRequest {
@@ -45,14 +47,16 @@ export interface HeldPod {
  * Makes a new pod's folder, complete but for being in the right group (surface 2.4): the caller
  * moves it on. When it fails, nothing of the pod is left.
  */
-export function preparePod(request: PrepareRequest): HeldPod {
+export async function preparePod(request: PrepareRequest): Promise<HeldPod> {
   for (const image of request.images) checkRunnable(image.manifest.labels);
   const held = createPod(request.store.dataDir);
   try {
     request.announce(held.pod.uuid);
     const trees = lockFile(prepareLock(request.store.dataDir), 'shared');
     try {
-      fill(held.pod, request);
+      const layers: string[][] = [];
+      for (const image of request.images) layers.push(await layersOf(request.store, image));
+      fill(held.pod, request, layers);
     } finally {
       trees.release();
     }
@@ -84,24 +88,25 @@ function createPod(dataDir: string): HeldPod {
   return { pod: { uuid, group: 'prepare', folder, state: 'preparing' }, lock };
 }
 
-function fill(pod: Pod, request: PrepareRequest): void {
+function fill(pod: Pod, request: PrepareRequest, layersOfImages: readonly string[][]): void {
   const path = (name: string) => join(pod.folder, name);
   const overlay = !request.noOverlay && canOverlay(request);
   mkdirSync(path(POD_FILES.stage1Root), { recursive: true, mode: 0o755 });
   installStage1(request.store, request.stage1, pod.folder);
   request.manifest.apps.forEach((app, index) => {
-    const image = request.images[index];
-    if (!image) throw new PodError('start-failed', `app "${app.name}" has no image`);
+    const [image, ids] = [request.images[index], layersOfImages[index]];
+    if (!image || !ids) throw new PodError('start-failed', `app "${app.name}" has no image`);
     const info = path(join('appsinfo', app.name));
     mkdirSync(info, { recursive: true, mode: 0o750 });
     write(join(info, 'manifest'), serializeImageManifest(image.manifest));
     const root = path(join(POD_FILES.stage1Root, appRootfs(app.name)));
     mkdirSync(root, { recursive: true, mode: 0o755 });
-    const layers = image.layers.map((id) => request.store.treeRoot(id));
-    if (overlay) write(join(info, 'treeStoreID'), `${image.layers.join('\n')}\n`);
-    else copyLayers(layers, root, path('merged'));
+    const layers = ids.map((id) => request.store.treeRoot(id));
+    if (overlay) write(join(info, 'treeStoreID'), `${ids.join('\n')}\n`);
+    else copyLayers(layers, root, path(join('merged', app.name)));
     request.store.touch(image.key);
   });
+  rmSync(path('merged'), { recursive: true, force: true });
   write(path('pod.lck'), '', 0o600);
   const text = JSON.stringify(request.manifest);
   write(path(POD_FILES.manifest), request.givenManifest ?? text);

@@ -3,11 +3,11 @@ import { basename, join } from 'node:path';
 import { manifest as fly } from '../../stage1/fly/manifest.ts';
 import { manifest as nspawn } from '../../stage1/nspawn/manifest.ts';
 import { type ImageManifest, serializeImageManifest } from '../appc/index.ts';
+import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { entryPoint } from '../stage1/contract.ts';
 import type { Stage1 } from '../stage1/pod-context.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
-import { copyLayers } from './rootfs.ts';
 
 /** A stage1 image: one of our own, which is part of this program, or a stored one. */
 export type Stage1Choice =
