@@ -95,11 +95,14 @@ async function fetchInto(
     return usable.image;
   }
   try {
-    if (verified) await signature?.check();
-    else options.warn(`image ${url} is taken unverified (--insecure-options=image)`);
+    const signedFor = await signature?.check();
+    if (!verified) options.warn(`image ${url} is taken unverified (--insecure-options=image)`);
     const image = await importAci(store, slot.file, {
       source: { reference: url, latest: remote.latest },
-      accept: remote.accept,
+      accept(manifest) {
+        remote.accept(manifest);
+        signedFor?.(manifest);
+      },
     });
     writeRemote(store, { ...noted, key: image.key, verified });
     return image;
@@ -149,7 +152,8 @@ class Signature {
       this.#file = file;
   }
 
-  async check(): Promise<void> {
+  /** Gives what must accept the manifest. */
+  async check(): Promise<(manifest: ImageManifest) => void> {
     const { url, signatureUrl, name } = this.#remote;
     await this.fetch();
     if (this.#file === undefined)
@@ -160,6 +164,6 @@ class Signature {
         202,
       );
     const signed = { where: url, file: this.#slot.file, signature: this.#file, name };
-    await verifySignature(this.#options, signed);
+    return verifySignature(this.#options, signed);
   }
 }

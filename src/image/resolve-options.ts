@@ -8,7 +8,8 @@ export type PullPolicy = (typeof pullPolicies)[number];
 
 /**
  * Checks the detached signature (a file) of an ACI as it was received against the keys that are
- * trusted for `name`, or for the name in the ACI's manifest. Throws ImageError `untrusted`.
+ * trusted for `name`, or for the name in the ACI's manifest, which it returns. Throws when they do not
+ * vouch for it.
  */
 export type VerifyAci = (signed: {
   readonly file: string;

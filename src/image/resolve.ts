@@ -105,10 +105,12 @@ async function findSigned(
       `there is no signature ${signature} for image ${path}; --signature=FILE names one, --insecure-options=image takes the image as it is`,
     );
   const before = await settledState(path);
-  await verifySignature(options, { where: path, file: path, signature, name: undefined });
+  const signed = { where: path, file: path, signature, name: undefined };
+  const signedFor = await verifySignature(options, signed);
   const { importAci } = await import('./import-aci.ts');
   return importAci(store, path, {
-    accept() {
+    accept(manifest) {
+      signedFor(manifest);
       if (snapshotFile(path).state !== before)
         throw new ImageError('mismatch', 'it was changed after its signature was checked');
     },

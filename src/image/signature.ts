@@ -1,7 +1,9 @@
 import { writeFileSync } from 'node:fs';
+import type { ImageManifest } from '../appc/types.ts';
 import { type HttpClient, readBytes, statusError } from '../http/client.ts';
 import type { HttpError } from '../http/error.ts';
 import { ImageError } from './error.ts';
+import { checkManifest } from './named.ts';
 import type { ResolveOptions } from './resolve-options.ts';
 
 /** Detached signatures have a few hundred bytes each. */
@@ -28,15 +30,21 @@ export async function fetchSignature(
   return true;
 }
 
-/** Verifies with what the options give, and tells who signed. Throws ImageError `untrusted`. */
+/**
+ * Verifies with what the options give, and tells who signed. What it returns must accept the manifest
+ * before the image is stored: it carries the name whose keys have counted.
+ *
+ * @throws ImageError `untrusted`, and what `verify` throws
+ */
 export async function verifySignature(
   { verify, info }: ResolveOptions,
   signed: { where: string; file: string; signature: string; name: string | undefined },
-): Promise<void> {
-  const { where, file, signature, name } = signed;
+): Promise<(manifest: ImageManifest) => void> {
+  const { where, ...aci } = signed;
   if (!verify) throw unverifiable(where);
-  const { signers } = await verify({ file, signature, name });
+  const { signers, name } = await verify(aci);
   info?.(`${where} is signed by ${signers.join(', ')}`);
+  return (manifest) => checkManifest(manifest, { name, labels: [] });
 }
 
 /** Nobody can check `where`, so only the user can vouch for it. */
