@@ -86,3 +86,18 @@ test('gc leaves a running pod alone', async () => {
   await host.ok(['rkt', 'stop', pod.uuid]);
   await pod.running.done;
 });
+
+test('what the host unmounts while a pod runs is not kept mounted by the pod', async () => {
+  // As systemd has it on a real machine; it leaves that be where it finds itself in a container.
+  await host.exec(['mount', '--make-rshared', '/']);
+  await host.ok(['mkdir', '/var/tmp/mounted']);
+  await host.exec(['mount', '-t', 'tmpfs', 'tmpfs', '/var/tmp/mounted']);
+  const pod = await startPod(host, STAY);
+  await host.exec(['umount', '/var/tmp/mounted']);
+  const script = 'cat "/proc/$(cat "/var/lib/rkt/pods/run/$1/ppid")/mountinfo"';
+  const { stdout } = await host.exec(['sh', '-c', script, 'sh', pod.uuid]);
+  expect(stdout).toContain(pod.uuid);
+  expect(stdout.split('\n').filter((line) => line.includes('/var/tmp/mounted'))).toEqual([]);
+  await host.ok(['rkt', 'stop', pod.uuid]);
+  await pod.running.done;
+});

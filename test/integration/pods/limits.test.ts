@@ -21,8 +21,16 @@ describe("an app's --memory", () => {
   });
 
   test('kills the app that takes more, which counts as 137', async () => {
-    // tail keeps what has no line end in memory.
-    const args = ['rkt', 'run', '--net=none', BOX, '--memory=32Mi', '--', 'tail /dev/zero'];
+    // dd has a whole block in memory.
+    const args = [
+      'rkt',
+      'run',
+      '--net=none',
+      BOX,
+      '--memory=32Mi',
+      '--',
+      'dd if=/dev/zero of=/dev/null bs=64M count=1',
+    ];
     expect((await host.run(args)).code).toBe(137);
   });
 });
