@@ -1,6 +1,6 @@
 /** Building blocks of the manifest schemas. Loads zod: import only where outside text comes in. */
 import * as z from 'zod/mini';
-import { AppcError } from './error.ts';
+import { AppcError, type Problem } from './error.ts';
 import { isACIdentifier, isACName, isSemVer, parseImageHash } from './names.ts';
 
 type Issue = z.core.$ZodRawIssue;
@@ -9,27 +9,32 @@ type Issue = z.core.$ZodRawIssue;
  * Checks a value from outside against a schema.
  *
  * @param what the document's kind for the message, for example `image manifest`
- * @throws AppcError `schema` that names the JSON path of the first wrong field, and why
+ * @throws AppcError `schema` that names the JSON path of the first wrong field, and why; all of them
+ * are its `problems`
  */
 export function validate<T>(schema: z.ZodMiniType<T>, value: unknown, what: string): T {
   const result = schema.safeParse(value, { error: describe });
   if (result.success) return result.data;
-  const [first, ...rest] = result.error.issues;
+  const problems = result.error.issues.map(
+    ({ path, message }): Problem => ({ path: jsonPath(path), message }),
+  );
+  const [first, ...rest] = problems;
   const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
-  const path = jsonPath(first?.path ?? []);
+  const path = first?.path.replace(/^\$\.?/, '') ?? '';
   throw new AppcError(
     'schema',
     `bad ${what}: ${path === '' ? '' : `${path}: `}${first?.message ?? 'invalid'}${more}`,
     result.error,
+    problems,
   );
 }
 
-/** `['app', 'ports', 0, 'port']` as `app.ports[0].port`. */
+/** `['app', 'ports', 0, 'port']` as `$.app.ports[0].port`. */
 function jsonPath(path: readonly PropertyKey[]): string {
   return path.reduce<string>((text, key) => {
     if (typeof key === 'number') return `${text}[${key}]`;
-    return text === '' ? String(key) : `${text}.${String(key)}`;
-  }, '');
+    return /^[\w-]+$/.test(String(key)) ? `${text}.${String(key)}` : `${text}[${quote(key)}]`;
+  }, '$');
 }
 
 /** What is wrong with a field, where its schema does not say so itself. */

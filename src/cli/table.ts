@@ -258,6 +258,48 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/image-build.ts'),
   },
   {
+    path: 'image convert',
+    group: 'Images',
+    summary: 'Write an image in another format',
+    usage: '[FLAGS] IMAGE OUT',
+    description: [
+      'IMAGE is whatever rkt run takes. OUT is FILE.aci for an ACI, all layers in one; a folder or oci:FOLDER[:TAG] for an OCI layout; oci-archive:FILE[:TAG] for the same as a tar. Prints the key of the ACI, or the digest of the OCI manifest.',
+      'The same image gives the same bytes. The layers of an OCI image stay as they are. What OCI has no place for, such as isolators, travels in the label io.rkt.appc.manifest and comes back when the image is converted to an ACI unchanged.',
+    ],
+    flags: [
+      {
+        name: 'compression',
+        kind: 'value',
+        placeholder: 'KIND',
+        choices: ['none', 'gzip', 'xz', 'zstd'],
+        default: 'gzip',
+        description: 'none, gzip, zstd or, for an ACI, xz',
+      },
+      { name: 'overwrite', kind: 'bool', description: 'Replace OUT if it exists' },
+      ...pullFlags('new'),
+    ],
+    operand: 'image',
+    operands: [2, 2],
+    rootOnly: true,
+    load: () => import('./commands/image-convert.ts'),
+  },
+  {
+    path: 'image validate',
+    group: 'Images',
+    summary: 'Check manifests and images',
+    usage: '[FLAGS] FILE...',
+    description: [
+      'FILE is an image manifest, a pod manifest, an ACI, a folder with an ACI layout, or an OCI layout or archive. Prints that it is valid, or a line for each thing that is wrong, with its JSON path. The exit status is 254 when anything is wrong.',
+    ],
+    flags: [
+      formatFlag,
+      { name: 'quiet', kind: 'bool', description: 'Print nothing, only set the exit status' },
+    ],
+    operand: 'file',
+    operands: [1, Number.POSITIVE_INFINITY],
+    load: () => import('./commands/image-validate.ts'),
+  },
+  {
     path: 'image import',
     group: 'Images',
     summary: 'Store images from files',

@@ -38,7 +38,7 @@ export function imageManifestOf(
   const inner = config.config;
   const app: App = {
     exec: [...inner.Entrypoint, ...inner.Cmd],
-    ...owner(inner.User),
+    ...ownerOf(inner.User),
     supplementaryGIDs: [],
     workingDirectory: inner.WorkingDir === '' ? '' : posix.resolve('/', inner.WorkingDir),
     environment: environment(inner.Env, warnings),
@@ -88,6 +88,8 @@ export function archLabel(platform: Omit<Platform, 'os'>): string {
       return 'aarch64';
     case 'arm64be':
       return 'aarch64_be';
+    case 'armbe':
+      return 'armv7b';
     case 'arm':
       return platform.variant === 'v5' || platform.variant === 'v6' ? 'armv6l' : 'armv7l';
     default:
@@ -96,7 +98,7 @@ export function archLabel(platform: Omit<Platform, 'os'>): string {
 }
 
 /** `USER[:GROUP]`; a user alone names its group as well, none at all is root. */
-function owner(text: string): { user: string; group: string } {
+export function ownerOf(text: string): { user: string; group: string } {
   const [user = '', group = ''] = text.split(':', 2);
   const named = user || '0';
   return { user: named, group: group || named };

@@ -179,6 +179,14 @@ export function setXattr(fd: number, name: string, value: string): void {
   check(call(fd, name, value, Buffer.byteLength(value), 0), 'fsetxattr', name);
 }
 
+/** Lets two paths of one file system change places, at once: renameat2(2), RENAME_EXCHANGE. */
+export function exchange(one: string, other: string): void {
+  const call = native(
+    'int renameat2(int onedir, const char *one, int otherdir, const char *other, unsigned int flags)',
+  );
+  check(call(AT_FDCWD, one, AT_FDCWD, other, 2), 'renameat2', `of ${one} and ${other}`);
+}
+
 /** Makes all of a file system's data durable: syncfs(2). */
 export function syncfs(fd: number): void {
   check(native('int syncfs(int fd)')(fd), 'syncfs', `of descriptor ${fd}`);
