@@ -18,7 +18,7 @@ const digestForm = /^[a-z0-9]+([+._-][a-z0-9]+)*:[0-9a-f]{32,}$/;
 
 /** Docker Hub under the names that people use for it. */
 const hub = 'registry-1.docker.io';
-const hubNames = new Set(['docker.io', 'index.docker.io', hub]);
+export const hubNames: ReadonlySet<string> = new Set(['docker.io', 'index.docker.io', hub]);
 
 /**
  * Reads `[REGISTRY/]REPOSITORY[:TAG][@DIGEST]` (distribution spec, "reference"): a first component
