@@ -101,6 +101,10 @@ function runtime(modules, entry) {
     const path = require('node:path');
     const defined = { ...first };
     const loaded = new Map();
+    // Some of Node's own modules take many milliseconds to load, and most starts use few of them.
+    const onFirstUse = (wanted) => {
+      return new Proxy({}, { get: (_, member) => require(wanted)[member] });
+    };
     const load = (name) => {
       const known = loaded.get(name);
       if (known) return known.exports;
@@ -115,8 +119,10 @@ function runtime(modules, entry) {
           return require('node:url').pathToFileURL(path.join(__dirname, name)).href;
         },
       };
-      const requireFrom = (wanted) =>
-        wanted.startsWith('.') ? load(path.join(path.dirname(name), wanted)) : require(wanted);
+      const requireFrom = (wanted) => {
+        if (wanted.startsWith('.')) return load(path.join(path.dirname(name), wanted));
+        return wanted.startsWith('node:') ? onFirstUse(wanted) : require(wanted);
+      };
       defined[name](module, module.exports, requireFrom, meta);
       return module.exports;
     };

@@ -40,8 +40,11 @@ export interface ServiceRequest {
   readonly hostname: string;
 }
 
-/** Beyond what the container manager protects in the pod's /proc and /sys (surface 9.3). */
-const READ_ONLY = ['/proc/bus', '/proc/sys/kernel', '/proc/sys/vm', '/proc/sysrq-trigger'];
+/**
+ * What is to be protected (surface 9.3) and the container manager leaves open: it makes /proc/sys,
+ * /proc/bus and the parts of /sys read-only itself. Each path here costs the start two mounts.
+ */
+const READ_ONLY = ['/proc/sysrq-trigger'];
 const INACCESSIBLE = [
   '/proc/config.gz',
   '/proc/kallsyms',
@@ -49,12 +52,9 @@ const INACCESSIBLE = [
   '/proc/kmem',
   '/proc/mem',
   '/proc/sched_debug',
-  '/sys/firmware',
-  '/sys/fs',
-  '/sys/hypervisor',
-  '/sys/module',
-  '/sys/power',
 ];
+/** The rest of /sys stays outside: firmware, fs with the cgroups, hypervisor, module, power. */
+const SYS_FOLDERS = ['block', 'bus', 'class', 'dev', 'devices', 'kernel'];
 
 /** Everything about one app's service, settled against its mounted root file system. */
 export function planService(request: ServiceRequest): ServicePlan {
@@ -78,6 +78,10 @@ export function planService(request: ServiceRequest): ServicePlan {
       preStart: handler('pre-start'),
       postStop: handler('post-stop'),
       binds: [...systemBinds(request, hostRoot), ...mounts.map(mountBind)],
+      temporary: [
+        { path: '/run', readOnly: false },
+        ...(insecure.paths ? [] : [{ path: '/sys', readOnly: true }]),
+      ],
       readOnlyPaths: insecure.paths ? [] : READ_ONLY,
       inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
       readOnlyRoot: app.readOnlyRootFS,
@@ -139,11 +143,14 @@ function devices(): Bind[] {
 /** The kernel's file systems as the container manager made them, and the pod's own /etc files. */
 function systemBinds(request: ServiceRequest, hostRoot: string): Bind[] {
   const same = (path: string, readOnly = false): Bind => ({ source: path, target: path, readOnly });
+  const optional = (path: string): Bind => ({ ...same(path), optional: true });
   const ownHosts = statInRoot(hostRoot, '/etc/hosts') !== undefined;
   const { resolv, hosts } = request.files;
   return [
     same('/proc'),
-    same('/sys'),
+    ...(request.insecure.paths
+      ? [same('/sys')]
+      : SYS_FOLDERS.map((name) => optional(`/sys/${name}`))),
     ...devices(),
     ...(request.journal ? [same(JOURNAL, true)] : []),
     { source: '/etc/hostname', target: '/etc/hostname', readOnly: true },

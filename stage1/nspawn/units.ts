@@ -18,6 +18,8 @@ export interface AppService {
   readonly preStart: readonly string[] | undefined;
   readonly postStop: readonly string[] | undefined;
   readonly binds: readonly Bind[];
+  /** Folders that are empty at the start and not the image's. */
+  readonly temporary: readonly { readonly path: string; readonly readOnly: boolean }[];
   readonly readOnlyPaths: readonly string[];
   readonly inaccessiblePaths: readonly string[];
   readonly readOnlyRoot: boolean;
@@ -45,6 +47,8 @@ export interface Bind {
   readonly target: string;
   readonly readOnly: boolean;
   readonly alone?: boolean;
+  /** Left out when the pod does not have the source. */
+  readonly optional?: boolean;
 }
 
 /** Where a stream of an app goes: nowhere, a file of the pod, the pod's terminal, the journal. */
@@ -232,7 +236,13 @@ function handlersUnit(app: AppService): string {
 function rootSettings(app: AppService): Section[1] {
   return [
     ['RootDirectory', app.root],
-    ['TemporaryFileSystem', '/run:mode=0755,nosuid,nodev'],
+    ['MountAPIVFS', 'no'],
+    ...app.temporary.map(
+      ({ path, readOnly }): Setting => [
+        'TemporaryFileSystem',
+        `${path}:${readOnly ? 'ro,' : ''}mode=0755,nosuid,nodev`,
+      ],
+    ),
     ['WorkingDirectory', expandable(app.process.workingDirectory)],
     ...app.environment.map(
       ({ name, value }) => ['Environment', quoteWord(`${name}=${value}`)] as const,
@@ -254,8 +264,8 @@ function rootSettings(app: AppService): Section[1] {
   ];
 }
 
-function bindSetting({ source, target, readOnly, alone }: Bind): Setting {
-  const paths = `${quoteBind(source, target)}${alone ? ':norbind' : ''}`;
+function bindSetting({ source, target, readOnly, alone, optional }: Bind): Setting {
+  const paths = `${optional ? '-' : ''}${quoteBind(source, target)}${alone ? ':norbind' : ''}`;
   return [readOnly ? 'BindReadOnlyPaths' : 'BindPaths', paths];
 }
 
