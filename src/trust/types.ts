@@ -22,12 +22,12 @@ export type ManifestSource =
       readonly tag?: string;
     };
 
-/** How signatures that are kept in the image's own repository are read. */
-export interface SignatureRepository {
-  /** The bytes of the manifest with this tag; undefined when there is none. */
-  manifest(tag: string): Promise<Uint8Array | undefined>;
-  /** The bytes of a blob, checked against the digest. */
-  blob(digest: string, limit: number): Promise<Uint8Array>;
+/** A signature as cosign stores it in the image's repository. Nothing of it is verified yet. */
+export interface CosignSignature {
+  /** The simple signing document that is signed. */
+  readonly payload: Uint8Array;
+  /** `dev.cosignproject.cosign/signature` is the signature, base64. */
+  readonly annotations: Readonly<Record<string, string>>;
 }
 
 export interface ManifestToVerify {
@@ -37,8 +37,8 @@ export interface ManifestToVerify {
    * chosen from it: a signature over either will do, as each pins the next by its digest.
    */
   readonly manifests: readonly Uint8Array[];
-  /** Needed for cosign; absent for what comes from no registry. */
-  readonly repository?: SignatureRepository;
+  /** What cosign stored for a manifest (`sha256:HEX`); absent for what comes from no registry. */
+  readonly cosignSignatures?: (digest: string) => Promise<readonly CosignSignature[]>;
 }
 
 export interface VerifiedManifest {
