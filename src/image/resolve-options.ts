@@ -1,6 +1,8 @@
+import type { Config } from '../config/index.ts';
 import type { HttpClient } from '../http/client.ts';
 import type { ProgressDisplay } from '../http/download.ts';
 import { ImageError } from './error.ts';
+import type { VerifyManifest } from './registry/fetch-docker.ts';
 
 export const pullPolicies = ['new', 'never', 'update'] as const;
 /** When the network is asked: for what is missing, never, or always for something newer. */
@@ -32,6 +34,10 @@ export interface ResolveOptions {
   readonly verify?: VerifyAci;
   /** The file with the signature of the image, instead of the one beside it. */
   readonly signature?: string;
+  /** Credentials by registry, before those that docker and podman keep. */
+  readonly dockerAuth?: Config['dockerAuth'];
+  /** Without it no image of a registry passes as verified. */
+  readonly verifyManifest?: VerifyManifest;
 }
 
 /** The options with which something can be fetched. */

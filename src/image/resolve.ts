@@ -49,10 +49,9 @@ async function findImage(
     case 'url':
       return findByUrl(store, reference.url, options);
     case 'docker':
-      throw new ImageError(
-        'unsupported',
-        `cannot fetch ${text}: registries are not asked yet; save the image as an oci-archive or docker-archive and give its path`,
-      );
+      if (!canFetch(options))
+        throw new ImageError('not-found', `image ${text} is not on this machine; fetch it first`);
+      return (await import('./registry/fetch-docker.ts')).fetchDocker(store, reference, options);
     default:
       return findLocal(store, reference, options);
   }

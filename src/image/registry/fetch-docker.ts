@@ -1,13 +1,10 @@
-import type { Config } from '../../config/index.ts';
-import type { HttpClient } from '../../http/client.ts';
-import type { ProgressDisplay } from '../../http/download.ts';
 import type { DockerReference } from '../docker-reference.ts';
 import { ImageError } from '../error.ts';
 import { type LocalImage, storeLocalImage } from '../local-image.ts';
 import { checkManifestType, checkPartTypes } from '../oci-layout.ts';
 import { type OciManifest, parseConfig, parseManifest } from '../oci-schema.ts';
 import { type RemoteRecord, readRemote, writeRemote } from '../remote-record.ts';
-import type { PullPolicy } from '../resolve-options.ts';
+import type { FetchOptions } from '../resolve-options.ts';
 import type { Store, StoredImage } from '../store.ts';
 import { type ChosenImage, chooseImage, typeOf } from './choose.ts';
 import { findCredentials } from './credentials.ts';
@@ -30,19 +27,6 @@ export type VerifyManifest = (image: {
   readonly fetchSignatures: (digest: string) => Promise<readonly StoredSignature[]>;
 }) => Promise<void>;
 
-export interface DockerOptions {
-  readonly pullPolicy: PullPolicy;
-  readonly insecure: { readonly image: boolean };
-  readonly warn: (line: string) => void;
-  readonly info?: (line: string) => void;
-  readonly client: HttpClient;
-  readonly progress?: ProgressDisplay;
-  /** Without it no image passes as verified. */
-  readonly verifyManifest?: VerifyManifest;
-  /** Credentials by registry, before those of docker and podman. */
-  readonly dockerAuth?: Config['dockerAuth'];
-}
-
 /**
  * The image of a registry: what is stored of it as far as the pull policy allows and the registry
  * still has the same, else fetched. Layers that are in the store are not fetched again.
@@ -52,7 +36,7 @@ export interface DockerOptions {
 export async function fetchDocker(
   store: Store,
   reference: DockerReference,
-  options: DockerOptions,
+  options: FetchOptions,
 ): Promise<StoredImage> {
   const { client, pullPolicy, insecure, verifyManifest } = options;
   const where = `docker://${nameOf(reference)}`;
@@ -115,7 +99,7 @@ async function verify(
   reference: DockerReference,
   where: string,
   { manifest, index }: ChosenImage,
-  { insecure, verifyManifest, warn }: DockerOptions,
+  { insecure, verifyManifest, warn }: FetchOptions,
 ): Promise<void> {
   if (insecure.image) warn(`image ${where} is taken unverified (--insecure-options=image)`);
   else
@@ -133,7 +117,7 @@ async function fetchImage(
   registry: Registry,
   where: string,
   document: Document,
-  options: DockerOptions,
+  options: FetchOptions,
 ): Promise<StoredImage> {
   checkManifestType(typeOf(document, where), where);
   const what = `image manifest ${document.digest} of ${where}`;

@@ -5,8 +5,9 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import type { HttpClient } from '../../../src/http/client.ts';
 import { parseDockerReference } from '../../../src/image/docker-reference.ts';
-import { type DockerOptions, fetchDocker } from '../../../src/image/registry/fetch-docker.ts';
+import { fetchDocker } from '../../../src/image/registry/fetch-docker.ts';
 import { resolveImage } from '../../../src/image/resolve.ts';
+import type { FetchOptions } from '../../../src/image/resolve-options.ts';
 import { openStore, type Store, type StoredImage } from '../../../src/image/store.ts';
 import { client, withEnvironment } from '../../unit/http/server.ts';
 import { makeLayout, RegistryServer, run } from './peers.ts';
@@ -51,7 +52,7 @@ beforeEach(async () => {
   await server.forgetRequests();
 });
 
-function fetch(name: string, options: Partial<DockerOptions> = {}, into = store) {
+function fetch(name: string, options: Partial<FetchOptions> = {}, into = store) {
   return fetchDocker(into, parseDockerReference(`${server.host}/${name}`), {
     client: client({ insecure: { tls: false, http: false } }),
     pullPolicy: 'new',

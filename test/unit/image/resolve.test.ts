@@ -139,12 +139,15 @@ describe('what is on the network', () => {
     });
   });
 
-  test.each(['docker://redis', 'docker:redis'])('%s is refused', async (text) => {
-    await expect(resolve(text, { image: true })).rejects.toMatchObject({
-      code: 'unsupported',
-      message: expect.stringContaining(text),
-    });
-  });
+  test.each(['docker://redis', 'docker:redis'])(
+    'is not found as %s without a way to fetch it',
+    async (text) => {
+      await expect(resolve(text, { image: true })).rejects.toMatchObject({
+        code: 'not-found',
+        message: expect.stringContaining(text),
+      });
+    },
+  );
 });
 
 describe('a local file', () => {
