@@ -1,6 +1,6 @@
 import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { beforeAll } from 'vitest';
+import { afterAll, beforeAll } from 'vitest';
 import { type Local, type LocalOptions, startLocal } from '../../lib/local.ts';
 import type { Result, Running } from '../../lib/running.ts';
 import { BOX, type ImageSpec, packImage } from './image.ts';
@@ -66,6 +66,8 @@ export class Box {
 
   constructor(...images: readonly ImageSpec[]) {
     beforeAll(() => this.import({}, ...images), 60_000);
+    // Before the scratch folder goes: what a pod has outside of it, its cgroup, is gc's to remove.
+    afterAll(() => this.local.rkt(['gc', '--grace-period=0s', '--expire-prepared=0s']));
   }
 
   /** Puts images into the store. */
