@@ -1,6 +1,7 @@
 import { HttpClient } from '../http/client.ts';
 import type { ResolveOptions } from '../image/resolve.ts';
 import type { Context } from './context.ts';
+import { aciTrust } from './image-trust.ts';
 import { showProgress } from './progress.ts';
 
 /** The client for servers that the global flags and the configuration describe. */
@@ -21,11 +22,13 @@ export function imageSource(
   pullPolicy: ResolveOptions['pullPolicy'],
   quiet = false,
 ): ResolveOptions {
+  const client = httpClient(context);
   return {
     pullPolicy,
     insecure: { image: context.globals.insecure.has('image') },
     warn: context.note,
-    client: httpClient(context),
+    client,
+    verify: aciTrust(context, client),
     ...(!quiet && { info: context.note, progress: showProgress(context.stderr, context.note) }),
   };
 }

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { fstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
+import { existsSync, fstatSync, mkdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../os/error.ts';
@@ -20,7 +20,7 @@ export interface DownloadSlot {
   readonly waited: boolean;
   /** Removes what is there, which is of no use any more, and gives up the slot. */
   remove(): void;
-  /** Gives up the slot and leaves what is there to be continued. */
+  /** Gives up the slot, if it is still held; bytes that are there stay, to be continued. */
   release(): void;
 }
 
@@ -39,21 +39,30 @@ export async function takeSlot(
   for (let waited = false; ; ) {
     mkdirSync(path, { recursive: true, mode: 0o700 });
     const lock = tryLockExisting(path);
-    if (lock)
-      return {
-        file: join(path, 'data'),
-        record: join(path, 'record'),
-        waited,
-        remove() {
-          rmSync(path, { recursive: true, force: true });
-          lock.release();
-        },
-        release: () => lock.release(),
-      };
+    if (lock) return heldSlot(path, lock, waited);
     if (!waited) waiting();
     waited = true;
     await delay(lockInterval);
   }
+}
+
+function heldSlot(path: string, lock: Lock, waited: boolean): DownloadSlot {
+  const file = join(path, 'data');
+  let held = true;
+  const giveUp = (remove: boolean): void => {
+    // Afterwards the folder is somebody else's.
+    if (!held) return;
+    held = false;
+    if (remove) rmSync(path, { recursive: true, force: true });
+    lock.release();
+  };
+  return {
+    file,
+    record: join(path, 'record'),
+    waited,
+    remove: () => giveUp(true),
+    release: () => giveUp(!existsSync(file)),
+  };
 }
 
 /** The lock of a folder that is still at its path; whoever had it may have removed the folder. */

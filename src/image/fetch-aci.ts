@@ -90,6 +90,7 @@ async function fetchInto(
   const answer = await downloadAci(slot, remote, etag, options);
   const noted = { ...cacheHeaders(answer), url, askedAt: Date.now() };
   if (usable && !answer.modified) {
+    slot.remove();
     remote.accept(usable.image.manifest);
     writeRemote(store, { ...usable.record, ...noted });
     return usable.image;

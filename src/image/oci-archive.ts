@@ -68,7 +68,8 @@ export async function firstMember(path: string): Promise<string | undefined> {
   return first;
 }
 
-function compressionOfFile(path: string): Compression {
+/** Tells the compression of a file by its first bytes. Throws ImageError `io`. */
+export function compressionOfFile(path: string): Compression {
   try {
     const fd = openSync(path, 'r');
     try {

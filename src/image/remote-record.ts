@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { readdirSync, rmSync } from 'node:fs';
+import { existsSync, readdirSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import type { HttpResponse } from '../http/client.ts';
 import { ensureFolder, readIfExists, writeFileAtomic } from '../os/files.ts';
@@ -38,11 +38,11 @@ export function writeRemote(store: Store, record: RemoteRecord): void {
 
 /** Drops what is known of the URLs of an image. */
 export function forgetRemotes(store: Store, key: string): void {
-  ensureFolder(folderOf(store), 0o700);
+  if (!existsSync(folderOf(store))) return;
   for (const name of readdirSync(folderOf(store))) {
+    if (name.endsWith('.tmp')) continue;
     const path = join(folderOf(store), name);
-    const text = readIfExists(path);
-    if (text !== undefined && !name.endsWith('.tmp') && JSON.parse(text).key === key) rmSync(path);
+    if (JSON.parse(readIfExists(path) ?? '{}').key === key) rmSync(path, { force: true });
   }
 }
 

@@ -47,11 +47,11 @@ export async function verifySignature(
   return (manifest) => checkManifest(manifest, { name, labels: [] });
 }
 
-/** Nobody can check `where`, so only the user can vouch for it. */
+/** There is no way to check `where`, so only the user can vouch for it. */
 export function unverifiable(where: string): ImageError {
   return new ImageError(
     'untrusted',
-    `image ${where} is not verified, since signatures cannot be checked yet; --insecure-options=image takes it as it is`,
+    `image ${where} is not verified, and has no signature that could be checked; --insecure-options=image takes it as it is`,
   );
 }
 

@@ -3,12 +3,14 @@ import { resolveImage } from '../../image/resolve.ts';
 import { openStore } from '../../image/store.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../error.ts';
+import { aciTrust } from '../image-trust.ts';
 import { shortKey } from '../output.ts';
 
 const local = ['file', 'oci', 'oci-archive', 'docker-archive'];
 
 /** Stores images of local files and prints their keys, in order. The first failure ends it. */
-export async function run({ args, flags, globals, note, stdout }: Context): Promise<number> {
+export async function run(context: Context): Promise<number> {
+  const { args, flags, globals, note, stdout } = context;
   const store = openStore(globals.dataDir);
   for (const text of args) {
     if (!local.includes(parseImageReference(text).kind))
@@ -17,6 +19,8 @@ export async function run({ args, flags, globals, note, stdout }: Context): Prom
       pullPolicy: 'never',
       insecure: { image: globals.insecure.has('image') },
       warn: note,
+      info: note,
+      verify: aciTrust(context, undefined),
     });
     stdout.write(`${flags.bool('full') ? key : shortKey(key)}\n`);
   }

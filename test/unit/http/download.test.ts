@@ -295,6 +295,17 @@ test('a second download of a URL waits for the first one, and is told so', async
   expect(readdirSync(folder)).toEqual([]);
 });
 
+test('a slot that was given up is not touched any more', async () => {
+  const folder = scratchFolder();
+  const first = await takeSlot(folder, 'http://h/x', () => {});
+  first.remove();
+  const second = await takeSlot(folder, 'http://h/x', () => {});
+  first.release();
+  expect(readdirSync(folder)).toHaveLength(1);
+  second.release();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 test('downloads of two URLs do not wait for each other', async () => {
   const folder = scratchFolder();
   const one = await slotOf('http://h/1', folder);
