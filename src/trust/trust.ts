@@ -147,14 +147,16 @@ export interface FetchTrust {
 
 /**
  * For an image that is fetched by name and for which no key is trusted yet: offers the discovered keys
- * to the user (surface 6.3). Does nothing when there are keys.
+ * to the user (surface 6.3). Does nothing when there are keys, masked ones included.
  *
  * @returns whether keys were added
  * @throws TrustError `not-accepted` where nobody can be asked; HttpError
  */
 export async function trustForFetch(fetch: FetchTrust): Promise<boolean> {
   const { roots, client, name, acceptHttps, plainHttp, dialog, notice } = fetch;
-  if (keyringFor(roots, name).trusted.size > 0) return false;
+  const { trusted, masked } = keyringFor(roots, name);
+  // A masked key was taken away on purpose: the network does not bring it back.
+  if (trusted.size > 0 || masked.size > 0) return false;
   let added = false;
   for (const { prefix: given, url } of await fetch.discover()) {
     const prefix = given.replace(/\/$/, '');
