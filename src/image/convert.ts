@@ -19,12 +19,13 @@ import { statInRoot } from '../os/inroot.ts';
 import { exchange, syncfs } from '../os/syscalls.ts';
 import { layersOf } from './closure.ts';
 import { ociConfigOf, restoredManifest } from './convert-config.ts';
+import { startViewTar } from './convert-tree.ts';
 import { ImageError } from './error.ts';
 import { withMerged } from './merge.ts';
 import { parseConfig } from './oci-schema.ts';
 import { LayoutWriter, startLayoutTar } from './oci-write.ts';
 import { checkAbsent, exists, writeOutput } from './output-file.ts';
-import { type Compression, pack, packAci, startTar, type TarStream } from './pack.ts';
+import { type Compression, pack, packAci, type TarStream } from './pack.ts';
 import { openWorkspace } from './publish.ts';
 import { reason, type Store, type StoredImage } from './store.ts';
 
@@ -130,7 +131,7 @@ async function openSource(store: Store, image: StoredImage, scratch: string): Pr
     store,
     manifest,
     config: isAci ? undefined : readConfig(store, image),
-    tar: (root) => withTree((tree) => startTar(tree, root)),
+    tar: (root) => withTree((tree) => startViewTar(isAci ? [] : layers, tree, root)),
     ownerOfPath: (path) => withTree((tree) => statInRoot(tree, path)),
   };
 }

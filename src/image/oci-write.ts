@@ -15,7 +15,7 @@ import { sha256 } from './byte-range.ts';
 import { compressionOf, decompress } from './decompress.ts';
 import { ImageError } from './error.ts';
 import type { Descriptor, Platform } from './oci-schema.ts';
-import { type Compression, type Packed, pack, spawnTar, type TarStream } from './pack.ts';
+import { type Compression, pack, spawnTar, type TarStream } from './pack.ts';
 
 /** Compressions that the image format knows, and the media type of a layer in each. */
 const layerTypes: Readonly<Partial<Record<Compression, string>>> = {
@@ -76,17 +76,7 @@ export class LayoutWriter {
         'unsupported',
         `layer ${diffId} is compressed with ${compression}, which OCI does not know; convert the image to an ACI instead`,
       );
-    const { tarDigest, digest, size } = await this.#file(async (fd) => {
-      const copied = new Copy(path, fd);
-      const hash = createHash('sha256');
-      for await (const chunk of decompress(copied.bytes(), compression)) hash.update(chunk);
-      return { tarDigest: hash.digest('hex'), ...copied.done() };
-    });
-    if (`sha256:${tarDigest}` !== diffId || size !== statSync(path).size)
-      throw new ImageError(
-        'mismatch',
-        `layer ${diffId} is damaged in the store; rkt image verify repairs it`,
-      );
+    const { digest, size } = await this.#file((fd) => copyLayer(path, diffId, compression, fd));
     const blob = { mediaType, digest: `sha256:${digest}`, size };
     this.#kept.set(diffId, blob);
     return blob;
@@ -129,7 +119,7 @@ export class LayoutWriter {
   }
 
   /** A blob that gets its name from its digest, once that is known. */
-  async #file(write: (fd: number) => Promise<Packed>): Promise<Packed> {
+  async #file<T extends { digest: string }>(write: (fd: number) => Promise<T>): Promise<T> {
     const partial = join(this.#folder, 'blobs/partial');
     const fd = openSync(partial, 'w', 0o644);
     try {
@@ -162,31 +152,38 @@ export function startLayoutTar(folder: string): TarStream {
   ]);
 }
 
-/** A file on its way into another one. */
-class Copy {
-  #size = 0;
-  readonly #hash = createHash('sha256');
-  readonly #path: string;
-  readonly #fd: number;
-
-  constructor(path: string, fd: number) {
-    this.#path = path;
-    this.#fd = fd;
-  }
-
-  async *bytes(): AsyncGenerator<Buffer> {
-    for await (const chunk of createReadStream(this.#path, { highWaterMark: 1 << 20 })) {
+/** Copies a layer's blob to a file. Throws ImageError `mismatch` when it is not that layer. */
+async function copyLayer(
+  path: string,
+  diffId: string,
+  compression: ReturnType<typeof compressionOf>,
+  fd: number,
+): Promise<{ digest: string; size: number }> {
+  const [tarHash, fileHash] = [createHash('sha256'), createHash('sha256')];
+  let size = 0;
+  const copied = async function* (): AsyncGenerator<Buffer> {
+    for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
       const bytes = chunk as Buffer;
-      this.#hash.update(bytes);
-      this.#size += bytes.length;
-      for (let at = 0; at < bytes.length; ) at += writeSync(this.#fd, bytes, at);
+      fileHash.update(bytes);
+      size += bytes.length;
+      for (let at = 0; at < bytes.length; ) at += writeSync(fd, bytes, at);
       yield bytes;
     }
+  };
+  const damaged = (cause?: unknown) =>
+    new ImageError(
+      'mismatch',
+      `layer ${diffId} is damaged in the store; rkt image verify repairs it`,
+      cause,
+    );
+  try {
+    for await (const chunk of decompress(copied(), compression)) tarHash.update(chunk);
+  } catch (error) {
+    if (error instanceof ImageError && error.code === 'bad-image') throw damaged(error);
+    throw error;
   }
-
-  done(): { digest: string; size: number } {
-    return { digest: this.#hash.digest('hex'), size: this.#size };
-  }
+  if (`sha256:${tarHash.digest('hex')}` !== diffId || size !== statSync(path).size) throw damaged();
+  return { digest: fileHash.digest('hex'), size };
 }
 
 async function startOf(path: string): Promise<ReturnType<typeof compressionOf>> {
