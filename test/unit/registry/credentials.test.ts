@@ -122,7 +122,7 @@ describe('a bad file', () => {
   test('is named with the field that is wrong', async () => {
     const path = write(docker, { auths: { 'r.example:5000': { auth: 5 } } });
     await expect(find()).rejects.toMatchObject({
-      message: `bad registry credentials ${path}: auths.r.example:5000.auth: must be a string`,
+      message: `bad registry credentials ${path}: auths["r.example:5000"].auth: must be a string`,
     });
   });
 
