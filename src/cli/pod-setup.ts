@@ -82,7 +82,7 @@ async function podContent(
 async function givenContent(store: Store, path: string): Promise<PodContent> {
   const givenManifest = inputText(path, 'pod manifest');
   const { parsePodManifest } = await import('../appc/parse.ts');
-  const given = parsePodManifest(givenManifest);
+  const given = readAs(path, () => parsePodManifest(givenManifest));
   const images = given.apps.map((app) => store.findByKeyPrefix(app.image.id));
   checkPodManifest(given, images);
   const apps = given.apps.map((app, index) => {
@@ -130,6 +130,15 @@ function callerEnvironment(): NameValue[] {
   return Object.entries(process.env).flatMap(([name, value]) =>
     value === undefined ? [] : [{ name, value }],
   );
+}
+
+/** What the function makes of a file's text; what is wrong with it is told with the file's name. */
+function readAs<T>(path: string, parse: () => T): T {
+  try {
+    return parse();
+  } catch (error) {
+    throw new CliError('input', `cannot use ${path}`, error);
+  }
 }
 
 function inputText(path: string, what: string): string {

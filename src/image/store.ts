@@ -1,7 +1,8 @@
-import { mkdirSync, readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
+import { readdirSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import type { ImageManifest, NameValue } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
+import { ensureFolder } from '../os/files.ts';
 import { ImageError } from './error.ts';
 import { parseKeyPrefix } from './reference.ts';
 
@@ -147,9 +148,9 @@ export class Store {
   /** Makes the store's folders; images and their manifests are open to all, their content is not. */
   create(): void {
     try {
-      mkdirSync(this.path('image'), { recursive: true, mode: 0o755 });
+      ensureFolder(this.path('image'), 0o755);
       for (const part of ['blob', 'tree', 'file', 'tmp'] as const)
-        mkdirSync(this.path(part), { recursive: true, mode: 0o700 });
+        ensureFolder(this.path(part), 0o700);
     } catch (error) {
       throw writeError(`make the image store ${this.cas}`, error);
     }

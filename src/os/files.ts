@@ -1,5 +1,6 @@
 import {
   closeSync,
+  existsSync,
   fsyncSync,
   mkdirSync,
   openSync,
@@ -53,6 +54,8 @@ export function renameDurably(from: string, to: string): void {
 
 /** The text of a file, or undefined when it does not exist. */
 export function readIfExists(path: string): string | undefined {
+  // An exception for each file that is not there would be most of the time of a long list.
+  if (!existsSync(path)) return undefined;
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {
@@ -63,5 +66,14 @@ export function readIfExists(path: string): string | undefined {
 
 /** Creates a folder and its parents; true when it was not there before. */
 export function ensureFolder(path: string, mode = 0o750): boolean {
-  return mkdirSync(path, { recursive: true, mode }) !== undefined;
+  if (existsSync(path)) return false;
+  // Step by step: Node's own recursion tells of a missing folder where the disk is read-only.
+  ensureFolder(dirname(path), mode);
+  try {
+    mkdirSync(path, { mode });
+    return true;
+  } catch (error) {
+    if (errnoOf(error) === 'EEXIST') return false;
+    throw error;
+  }
 }

@@ -46,7 +46,7 @@ export async function collectPods(
   await each(inState(dataDir, 'exited-garbage', 'exited garbage'), (pod) => {
     if (Date.now() - markedAt(pod).getTime() < options.gracePeriod)
       return report.note(
-        `pod "${pod.uuid}" not removed: still within grace period (${options.gracePeriod / 1000}s)`,
+        `pod "${pod.uuid}" not removed: still within grace period (${durationText(options.gracePeriod)})`,
       );
     report.note(`Garbage collecting pod "${pod.uuid}"`);
     return deletePod(dataDir, pod);
@@ -55,6 +55,19 @@ export async function collectPods(
     report.note(`Garbage collecting pod "${pod.uuid}"`);
     return deletePod(dataDir, pod);
   });
+}
+
+/** `1h30m`, `45s`: milliseconds as Go writes a duration, without the parts that are zero. */
+function durationText(milliseconds: number): string {
+  const seconds = milliseconds / 1000;
+  const parts: [number, string][] = [
+    [Math.floor(seconds / 3600), 'h'],
+    [Math.floor(seconds / 60) % 60, 'm'],
+    [seconds % 60, 's'],
+  ];
+  return (
+    parts.flatMap(([amount, unit]) => (amount > 0 ? [`${amount}${unit}`] : [])).join('') || '0s'
+  );
 }
 
 const REFUSED = new Map([

@@ -91,7 +91,7 @@ function createPod(dataDir: string): HeldPod {
 function fill(pod: Pod, request: PrepareRequest, layersOfImages: readonly string[][]): void {
   const path = (name: string) => join(pod.folder, name);
   const overlay = !request.noOverlay && canOverlay(request);
-  mkdirSync(path(POD_FILES.stage1Root), { recursive: true, mode: 0o755 });
+  mkdirSync(path(POD_FILES.status), { recursive: true, mode: 0o755 });
   installStage1(request.store, request.stage1, pod.folder);
   request.manifest.apps.forEach((app, index) => {
     const [image, ids] = [request.images[index], layersOfImages[index]];

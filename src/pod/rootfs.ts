@@ -2,10 +2,10 @@ import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, mkdirSync, statfsSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { readIfExists } from '../os/files.ts';
-import { MS, mount, unmount } from '../os/syscalls.ts';
+import { MS, mount } from '../os/syscalls.ts';
 import { PodError } from './error.ts';
 
-/** Root file systems of apps: an overlay of the image's layers, or a copy of them. */
+/** Root file systems of apps: overlays of their images' layers. */
 
 const NO_UPPER = new Map([
   [0x61756673, 'aufs'],
@@ -50,45 +50,6 @@ export function mountOverlay(layers: readonly string[], changes: string, target:
   } finally {
     process.chdir(cwd);
   }
-}
-
-/** Copies an image's layers into an empty folder, as one tree. */
-export function copyLayers(layers: readonly string[], target: string, scratch: string): void {
-  const [only] = layers;
-  if (only !== undefined && layers.length === 1) {
-    copyTree(only, target);
-    return;
-  }
-  // The kernel knows how layers replace and delete each other's files: let it merge them.
-  mkdirSync(scratch, { recursive: true });
-  const store = commonFolder(layers);
-  const lower = [...layers].reverse().map((layer) => escapeOption(layer.slice(store.length + 1)));
-  const cwd = process.cwd();
-  process.chdir(store);
-  try {
-    mount('overlay', scratch, 'overlay', MS.RDONLY, `lowerdir=${lower.join(':')}`);
-  } finally {
-    process.chdir(cwd);
-  }
-  try {
-    copyTree(scratch, target);
-  } finally {
-    unmount(scratch);
-  }
-}
-
-function copyTree(from: string, to: string): void {
-  mkdirSync(to, { recursive: true, mode: 0o755 });
-  const copied = spawnSync('cp', ['-a', '--reflink=auto', `${from}/.`, to], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-  });
-  if (copied.status === 0) return;
-  const reason = copied.stderr?.toString().trim().split('\n')[0];
-  throw new PodError(
-    'start-failed',
-    `cannot copy the image's files to ${to}: ${reason}`,
-    copied.error,
-  );
 }
 
 function copyOwner(from: string, to: string): void {

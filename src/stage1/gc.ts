@@ -1,3 +1,4 @@
+import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { removeCgroup } from '../os/cgroup.ts';
 import { readIfExists } from '../os/files.ts';
@@ -9,5 +10,10 @@ import { POD_FILES } from './pod-files.ts';
  */
 export function gc(podFolder: string): void {
   const cgroup = readIfExists(join(podFolder, POD_FILES.subcgroup))?.trim();
+  // systemd-nspawn leaves it behind when it is killed.
+  rmSync(join('/run/systemd/nspawn/propagate', `rkt-${basename(podFolder)}`), {
+    recursive: true,
+    force: true,
+  });
   if (cgroup && basename(cgroup) === `rkt-${basename(podFolder)}`) removeCgroup(cgroup);
 }

@@ -8,6 +8,8 @@ export interface AppMount {
   /** Absolute, inside the app's root. */
   readonly target: string;
   readonly readOnly: boolean;
+  /** Nobody asked for this volume: the image has a mount point that no mount covers. */
+  readonly implicit: boolean;
 }
 
 /**
@@ -24,17 +26,20 @@ export function appMounts(pod: PodManifest, app: RuntimeApp, section: App): AppM
         'app-setup',
         `app "${app.name}" mounts a volume "${name}" at ${path} that the pod does not have`,
       );
-    return { volume, target: targetOf(path, section) };
+    return { volume, target: targetOf(path, section), implicit: false };
   });
-  const implied = points.map((point) => ({
-    volume:
-      pod.volumes.find((volume) => volume.name === point.name) ??
-      implicitVolume(`${app.name}-${point.name}`),
-    target: point.path,
-  }));
-  return [...asked, ...implied].map(({ volume, target }) => ({
+  const implied = points.map((point) => {
+    const named = pod.volumes.find((volume) => volume.name === point.name);
+    return {
+      volume: named ?? implicitVolume(`${app.name}-${point.name}`),
+      target: point.path,
+      implicit: named === undefined,
+    };
+  });
+  return [...asked, ...implied].map(({ volume, target, implicit }) => ({
     volume,
     target,
+    implicit,
     readOnly:
       volume.readOnly ??
       section.mountPoints.find((point) => point.path === target)?.readOnly ??

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import {
   type ImageManifest,
@@ -63,13 +63,8 @@ export function supervisorPid(podFolder: string): number | undefined {
 /** The exit status of each app that has ended, by name. */
 export function appStatuses(podFolder: string): Map<string, number> {
   const folder = join(podFolder, POD_FILES.status);
-  let names: string[];
-  try {
-    names = readdirSync(folder);
-  } catch {
-    return new Map();
-  }
-  const entries = names.sort().flatMap((name): [string, number][] => {
+  const names = existsSync(folder) ? readdirSync(folder).sort() : [];
+  const entries = names.flatMap((name): [string, number][] => {
     const text = readIfExists(join(folder, name))?.trim();
     return text && /^\d+$/.test(text) ? [[name, Number(text)]] : [];
   });

@@ -41,7 +41,7 @@ export function planProcess(
     uid,
     gid: groupId(root, section, uid, name),
     groups: section.supplementaryGIDs,
-    workingDirectory: section.workingDirectory || '/',
+    workingDirectory: posix.normalize(`/${section.workingDirectory}`),
   };
 }
 

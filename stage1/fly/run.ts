@@ -62,9 +62,7 @@ function onlyApp(apps: readonly RuntimeApp[]): RuntimeApp {
 function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly AppMount[]): void {
   if (!options.net.includes('host'))
     process.stderr.write("stage1: fly: the app shares the host's network, whatever --net says\n");
-  const implied = mounts.find(
-    (each) => each.volume.kind === 'empty' && each.volume.name.startsWith(`${app.name}-`),
-  );
+  const implied = mounts.find((each) => each.implicit);
   if (implied)
     throw new Stage1Error(
       'app-setup',

@@ -9,7 +9,6 @@ import {
   type RuntimeApp,
   seccompFilter,
 } from '../../src/appc/index.ts';
-import { statInRoot } from '../../src/os/inroot.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { executionProblem } from '../../src/stage1/diagnose.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -17,11 +16,10 @@ import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import { appRootfs } from '../../src/stage1/pod-files.ts';
 import { type AppProcess, appSection, planProcess } from '../../src/stage1/process.ts';
 import { prepareAppRoot } from './app-root.ts';
-import { JOURNAL } from './command.ts';
+import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
 import { resourceLimits } from './limits.ts';
 import type { Streams } from './stdio.ts';
-import type { AppService, Bind } from './units.ts';
-import { volumePath } from './volumes.ts';
+import type { AppService } from './units.ts';
 
 export interface ServicePlan {
   readonly service: AppService;
@@ -53,8 +51,6 @@ const INACCESSIBLE = [
   '/proc/mem',
   '/proc/sched_debug',
 ];
-/** The rest of /sys stays outside: firmware, fs with the cgroups, hypervisor, module, power. */
-const SYS_FOLDERS = ['block', 'bus', 'class', 'dev', 'devices', 'kernel'];
 
 /** Everything about one app's service, settled against its mounted root file system. */
 export function planService(request: ServiceRequest): ServicePlan {
@@ -66,7 +62,9 @@ export function planService(request: ServiceRequest): ServicePlan {
   const mounts = appMounts(request.pod, app, section);
   const handler = (name: string) => section.eventHandlers.find((h) => h.name === name)?.exec;
   prepareAppRoot(hostRoot);
+  const places = new Places(hostRoot, app.name);
   refuseUnenforced(app.name, section.isolators);
+  warnOfImplicit(mounts);
   warnOfExecution(hostRoot, process, mounts);
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
@@ -77,11 +75,8 @@ export function planService(request: ServiceRequest): ServicePlan {
       environment,
       preStart: handler('pre-start'),
       postStop: handler('post-stop'),
-      binds: [...systemBinds(request, hostRoot), ...mounts.map(mountBind)],
-      temporary: [
-        { path: '/run', readOnly: false },
-        ...(insecure.paths ? [] : [{ path: '/sys', readOnly: true }]),
-      ],
+      binds: [...systemBinds(places, request), ...mounts.map((each) => volumeBind(places, each))],
+      temporary: temporaryFolders(places, insecure.paths),
       readOnlyPaths: insecure.paths ? [] : READ_ONLY,
       inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
       readOnlyRoot: app.readOnlyRootFS,
@@ -116,49 +111,19 @@ function refuseUnenforced(app: string, isolators: readonly { name: string }[]): 
     );
 }
 
+/** A mount point that nobody thought of gets a folder that goes away with the pod. */
+function warnOfImplicit(mounts: readonly AppMount[]): void {
+  for (const { volume, target, implicit } of mounts)
+    if (implicit)
+      stderr.write(
+        `stage1: warning: no volume for the mount point at ${target}: using the empty volume "${volume.name}"\n`,
+      );
+}
+
 /** Says ahead why an app will end with 203; what a volume brings along cannot be seen from here. */
 function warnOfExecution(root: string, process: AppProcess, mounts: readonly AppMount[]): void {
   const file = process.exec[0] ?? '';
   if (mounts.some(({ target }) => file.startsWith(`${target}/`) || file === target)) return;
   const problem = executionProblem(root, file);
   if (problem) stderr.write(`stage1: app "${process.name}" cannot be executed: ${problem}\n`);
-}
-
-function mountBind({ volume, target, readOnly }: AppMount) {
-  return { source: volumePath(volume), target, readOnly };
-}
-
-/**
- * The device nodes that the container manager made. The folder is read-only: with CAP_MKNOD an app
- * could make more, which works nowhere else in its root, since every other mount forbids devices.
- */
-function devices(): Bind[] {
-  const writable = ['/dev/mqueue', '/dev/pts', '/dev/shm'];
-  return [
-    { source: '/dev', target: '/dev', readOnly: true, alone: true },
-    ...writable.map((path) => ({ source: path, target: path, readOnly: false })),
-  ];
-}
-
-/** The kernel's file systems as the container manager made them, and the pod's own /etc files. */
-function systemBinds(request: ServiceRequest, hostRoot: string): Bind[] {
-  const same = (path: string, readOnly = false): Bind => ({ source: path, target: path, readOnly });
-  const optional = (path: string): Bind => ({ ...same(path), optional: true });
-  const ownHosts = statInRoot(hostRoot, '/etc/hosts') !== undefined;
-  const { resolv, hosts } = request.files;
-  return [
-    same('/proc'),
-    ...(request.insecure.paths
-      ? [same('/sys')]
-      : SYS_FOLDERS.map((name) => optional(`/sys/${name}`))),
-    ...devices(),
-    ...(request.journal ? [same(JOURNAL, true)] : []),
-    { source: '/etc/hostname', target: '/etc/hostname', readOnly: true },
-    ...(resolv === 'stage0' || resolv === 'host'
-      ? [{ source: '/etc/rkt-resolv.conf', target: '/etc/resolv.conf', readOnly: true }]
-      : []),
-    ...(hosts === 'stage0' || hosts === 'host' || !ownHosts
-      ? [{ source: '/etc/rkt-hosts', target: '/etc/hosts', readOnly: true }]
-      : []),
-  ];
 }

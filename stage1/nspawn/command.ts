@@ -47,9 +47,13 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...(pod.ownNetwork ? ['--private-network'] : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
-    '--boot',
+    '--kill-signal=SIGRTMIN+3',
     ...Object.entries(environment).map(([name, value]) => `--setenv=${name}=${value}`),
     '--',
+    // The pod must not outlive the container manager, which holds its lock.
+    '/usr/bin/setpriv',
+    '--pdeathsig=KILL',
+    '/usr/lib/systemd/systemd',
     ...(pod.debug ? ['--log-target=console', '--log-level=info'] : ['--log-target=null']),
     '--show-status=no',
   ];

@@ -19,8 +19,9 @@ export interface Streams {
  * Connects the apps to what this process has as 0, 1 and 2, without a process in between: systemd
  * in the pod opens the same pipe, terminal or file by its path in the container manager's /proc
  * entry. Three cases need help:
- * - a file would be written from its start again, so its open file description is made to append;
- * - a socket cannot be opened by a path, so a `cat` outside the pod stands between;
+ * - as output a file would be written from its start again, so its open file description is made to append;
+ * - a socket cannot be opened by a path, and a file as input would be read from its start again, so
+ *   a `cat` outside the pod stands between;
  * - journald's socket is left alone: the apps get connections of their own to the journal.
  */
 export function connectStreams(interactive: boolean): Streams {
@@ -33,7 +34,8 @@ export function connectStreams(interactive: boolean): Streams {
 }
 
 function input(): Stream {
-  if (fstatSync(0).isSocket()) {
+  const stats = fstatSync(0);
+  if (!stats.isFIFO() && !stats.isCharacterDevice()) {
     const [readEnd, writeEnd] = pipe();
     relay(0, writeEnd);
     closeSync(writeEnd);

@@ -247,7 +247,7 @@ function rootSettings(app: AppService): Section[1] {
     ...app.environment.map(
       ({ name, value }) => ['Environment', quoteWord(`${name}=${value}`)] as const,
     ),
-    ['UnsetEnvironment', 'INVOCATION_ID JOURNAL_STREAM SYSTEMD_EXEC_PID'],
+    ['UnsetEnvironment', foreignVariables(app.environment).join(' ')],
     ...app.binds.map(bindSetting),
     app.readOnlyRoot ? ['ReadOnlyPaths', '+/'] : undefined,
     app.readOnlyRoot
@@ -262,6 +262,12 @@ function rootSettings(app: AppService): Section[1] {
     ['ReadOnlyPaths', app.readOnlyPaths.map((path) => `-+${path}`).join(' ')],
     ['InaccessiblePaths', app.inaccessiblePaths.map((path) => `-+${path}`).join(' ')],
   ];
+}
+
+/** What systemd sets of its own accord, but for what the app sets itself. */
+function foreignVariables(environment: readonly NameValue[]): string[] {
+  const names = ['INVOCATION_ID', 'JOURNAL_STREAM', 'LANG', 'SYSTEMD_EXEC_PID'];
+  return names.filter((name) => environment.every((variable) => variable.name !== name));
 }
 
 function bindSetting({ source, target, readOnly, alone, optional }: Bind): Setting {

@@ -12,6 +12,11 @@ export function volumePath(volume: Volume): string {
   return `/rkt/volumes/${volume.name}`;
 }
 
+/** Whether a volume is mounted on a folder; otherwise on a file. The host's must exist. */
+export function isFolderVolume(volume: Volume): boolean {
+  return volume.kind === 'empty' || statSync(hostSource(volume)).isDirectory();
+}
+
 /** Mounts every volume that an app uses into the stage1 root, host folders and empty ones alike. */
 export function mountVolumes(podFolder: string, root: string, mounts: readonly AppMount[]): void {
   for (const volume of usedVolumes(mounts)) {
