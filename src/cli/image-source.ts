@@ -12,23 +12,20 @@ export function httpClient({ config, globals }: Context): HttpClient {
   });
 }
 
-/**
- * How a command gets its images.
- *
- * @param quiet whether only warnings are printed
- */
+/** How a command gets its images; with `--quiet`, if it has that, only warnings are printed. */
 export function imageSource(
   context: Context,
   pullPolicy: ResolveOptions['pullPolicy'],
-  quiet = false,
 ): ResolveOptions {
+  const { command, flags, globals, note, stderr } = context;
+  const quiet = command.flags.some(({ name }) => name === 'quiet') && flags.bool('quiet');
   const client = httpClient(context);
   return {
     pullPolicy,
-    insecure: { image: context.globals.insecure.has('image') },
-    warn: context.note,
+    insecure: { image: globals.insecure.has('image') },
+    warn: note,
     client,
     verify: aciTrust(context, client),
-    ...(!quiet && { info: context.note, progress: showProgress(context.stderr, context.note) }),
+    ...(!quiet && { info: note, progress: showProgress(stderr, note) }),
   };
 }

@@ -21,8 +21,6 @@ export interface KeyLocation {
 export interface Attempt {
   readonly url: string;
   readonly why: string;
-  /** What the failure was, if it was one. */
-  readonly error?: HttpError;
 }
 
 export interface Discovered<Found> {
@@ -78,7 +76,7 @@ async function searchPages<Found>(
         attempts.push({ url, why: `no tag ${kind} for this name` });
       } catch (error) {
         if (!(error instanceof HttpError)) throw error;
-        attempts.push({ url, why: whyOf(error), error });
+        attempts.push({ url, why: whyOf(error) });
         // The parents are on the same host.
         if (error.code === 'unreachable' || error.code === 'tls')
           schemes = schemes.filter((other) => other !== scheme);
@@ -112,7 +110,7 @@ async function searchSimple(
       return { found: [endpoint], attempts };
     } catch (error) {
       if (!(error instanceof HttpError)) throw error;
-      attempts.push({ url: endpoint.aci, why: whyOf(error), error });
+      attempts.push({ url: endpoint.aci, why: whyOf(error) });
     }
   }
   return { found: [], attempts };

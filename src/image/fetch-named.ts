@@ -33,10 +33,15 @@ export async function fetchNamed(
         options,
       );
     } catch (error) {
-      if (!(error instanceof HttpError)) throw error;
-      failed.push({ url: aci, why: error.message, error });
+      if (found.length === 1 || !isAbsence(error)) throw error;
+      failed.push({ url: aci, why: error.message });
     }
   throw notDiscovered(wanted, found.length, failed);
+}
+
+/** Whether an endpoint does not have the image, or not its signature; the next one may. */
+function isAbsence(error: unknown): error is Error {
+  return error instanceof Error && (error instanceof HttpError || error.cause instanceof HttpError);
 }
 
 /** ImageError `not-found` for a name with nothing behind it, with all that was tried. */

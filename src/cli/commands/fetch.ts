@@ -13,7 +13,7 @@ export async function run(context: Context): Promise<number> {
   if (images.length === 0) throw usageError('must provide at least one image');
   for (const image of images) check(image);
   const store = openStore(globals.dataDir);
-  const options = imageSource(context, pullPolicy(flags), flags.bool('quiet'));
+  const options = imageSource(context, pullPolicy(flags));
   for (const { reference, flags: own } of images) {
     const signature = own.value('signature');
     const { key } = await resolveImage(store, reference, {

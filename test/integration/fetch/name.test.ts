@@ -117,11 +117,19 @@ describe('an image by its name', () => {
   });
 
   test('that no endpoint has is an error that tells them', async () => {
-    page('gone');
+    page('gone', template('gone'), 'example.test/gone https://other.test/{version}.{ext}');
     const { code, stderr } = await site.insecure('fetch', 'example.test/gone:1');
     expect(code).toBe(254);
     expect(stderr).toContain('no endpoint has it');
-    expect(stderr).toContain('https://example.test/images/gone-1.aci: bad HTTP status code: 404');
+    for (const url of ['example.test/images/gone-1.aci', 'other.test/1.aci'])
+      expect(stderr).toContain(`https://${url}: bad HTTP status code: 404`);
+  });
+
+  test('that its only endpoint does not have is the error of that', async () => {
+    page('alone');
+    expect((await site.insecure('fetch', 'example.test/alone:1')).stderr).toBe(
+      'rkt: fetch: cannot get https://example.test/images/alone-1.aci: bad HTTP status code: 404\n',
+    );
   });
 
   test('is at the address that the name is, where no page tells another (simple discovery)', async () => {

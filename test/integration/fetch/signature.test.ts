@@ -161,6 +161,17 @@ describe('a name', () => {
   });
 });
 
+test('a name is taken from the next endpoint when one does not have the signature', async () => {
+  const key = signed('second-1.aci', { name: 'example.test/second', labels: { version: '1' } });
+  site.page(
+    'example.test',
+    'second',
+    ['ac-discovery', 'example.test/second https://other.test/second-{version}.{ext}'],
+    ['ac-discovery', 'example.test/second https://example.test/second-{version}.{ext}'],
+  );
+  expect((await fetch('example.test/second:1')).stdout).toBe(`${key}\n`);
+});
+
 describe('a local file', () => {
   /** A signed ACI in the scratch folder. */
   function local(file: string): string {

@@ -1,8 +1,10 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import type { IncomingMessage } from 'node:http';
+import { createServer, type IncomingMessage } from 'node:http';
+import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Duplex } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { readText, statusError } from '../../../src/http/client.ts';
 import { version } from '../../../src/os/version.ts';
 import { client, makePki, type Pki, serve, withEnvironment } from './server.ts';
@@ -12,7 +14,7 @@ let pki: Pki;
 let otherPki: Pki;
 beforeAll(() => {
   folder = mkdtempSync(join(tmpdir(), 'rkt-pki-'));
-  pki = makePki(join(folder, 'one'));
+  pki = makePki(join(folder, 'one'), ['localhost', 'localhost.localdomain']);
   otherPki = makePki(join(folder, 'other'));
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
@@ -283,6 +285,32 @@ describe('a proxy', () => {
     const answer = await client().request('http://example.com/x');
     expect(await readText(answer, 100)).toBe('from the proxy');
     expect(seen).toEqual(['http://example.com/x']);
+  });
+
+  test('lets HTTPS through, and sees nothing of it', async () => {
+    trusting();
+    const { origin, seen } = await recording(pki);
+    const { host } = new URL(origin);
+    const tunnels: (string | undefined)[] = [];
+    const proxy = createServer().on('connect', (request, socket: Duplex) => {
+      tunnels.push(request.url);
+      const [, port] = host.split(':');
+      const server = connect(Number(port), '127.0.0.1', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        server.pipe(socket).pipe(server);
+      });
+      for (const end of [server, socket]) end.on('error', () => {});
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    onTestFinished(() => void proxy.close());
+    const address = proxy.address();
+    const port = typeof address === 'object' ? address?.port : undefined;
+    withEnvironment({ https_proxy: `http://127.0.0.1:${port}`, no_proxy: '' });
+    const url = `https://localhost.localdomain:${host.split(':')[1]}/x`;
+    const answer = await client({ auth: authOf(url) }).request(url);
+    expect(await readText(answer, 100)).toBe('/x');
+    expect(tunnels).toEqual([new URL(url).host]);
+    expect(seen[0]?.headers.authorization).toBe(basic);
   });
 
   test('is not asked for this host', async () => {
