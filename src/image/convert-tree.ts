@@ -28,7 +28,7 @@ function whiteoutsIn(layer: string): string[] {
     throw new ImageError('io', `cannot read the tree ${layer}: ${stderr?.trim().split('\n')[0]}`);
   return stdout
     .split('\0')
-    .filter((path) => path !== '' && lstatSync(join(layer, path)).rdev === 0);
+    .filter((path) => lstatSync(join(layer, path), { throwIfNoEntry: false })?.rdev === 0);
 }
 
 function isPhantom(path: string): boolean {

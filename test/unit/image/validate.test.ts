@@ -10,6 +10,8 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { buildSync } from 'esbuild';
 import { beforeEach, describe, expect, test } from 'vitest';
 import { validateFile } from '../../../src/image/validate.ts';
 import { runLine } from '../cli/helpers.ts';
@@ -300,6 +302,31 @@ describe('rkt image validate', () => {
       '',
     ]);
     expect(existsSync(join(folder, 'data'))).toBe(false);
+  });
+
+  test('needs no root, whatever the compression', () => {
+    const bundle = join(folder, 'validate.mjs');
+    const source = fileURLToPath(new URL('../../../src/image/validate.ts', import.meta.url));
+    buildSync({
+      stdin: {
+        contents: `import { validateFile } from ${JSON.stringify(source)};
+          console.log(JSON.stringify((await validateFile(process.argv[2])).problems));`,
+        resolveDir: folder,
+      },
+      bundle: true,
+      format: 'esm',
+      platform: 'node',
+      external: ['koffi'],
+      banner: {
+        js: 'globalThis.require ??= (await import("node:module")).createRequire(import.meta.url);',
+      },
+      outfile: bundle,
+    });
+    const path = file('a.aci', aci());
+    writeFileSync(path, execFileSync('xz', ['-c', path]));
+    chmodSync(folder, 0o755);
+    const nobody = ['--reuid=65534', '--regid=65534', '--clear-groups'];
+    expect(run('setpriv', ...nobody, process.execPath, bundle, path)).toBe('[]\n');
   });
 
   test('prints JSON, and nothing with --quiet', async () => {
