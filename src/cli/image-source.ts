@@ -1,7 +1,7 @@
 import { HttpClient } from '../http/client.ts';
 import type { ResolveOptions } from '../image/resolve.ts';
 import type { Context } from './context.ts';
-import { aciTrust } from './image-trust.ts';
+import { aciTrust, registryTrust } from './image-trust.ts';
 import { showProgress } from './progress.ts';
 
 /** The client for servers that the global flags and the configuration describe. */
@@ -17,15 +17,18 @@ export function imageSource(
   context: Context,
   pullPolicy: ResolveOptions['pullPolicy'],
 ): ResolveOptions {
-  const { command, flags, globals, note, stderr } = context;
+  const { command, config, flags, globals, note, stderr } = context;
   const quiet = command.flags.some(({ name }) => name === 'quiet') && flags.bool('quiet');
   const client = httpClient(context);
+  const info = quiet ? undefined : note;
   return {
     pullPolicy,
     insecure: { image: globals.insecure.has('image') },
     warn: note,
     client,
     verify: aciTrust(context, client),
-    ...(!quiet && { info: note, progress: showProgress(stderr, note) }),
+    dockerAuth: config.dockerAuth,
+    verifyManifest: registryTrust(context, client, info),
+    ...(info && { info, progress: showProgress(stderr, info) }),
   };
 }

@@ -1,5 +1,5 @@
 import type { HttpClient } from '../http/client.ts';
-import type { VerifyAci } from '../image/resolve.ts';
+import type { ResolveOptions, VerifyAci } from '../image/resolve.ts';
 import type { Context } from './context.ts';
 
 /**
@@ -30,5 +30,18 @@ export function aciTrust({ globals, stderr }: Context, client: HttpClient | unde
     const { readAciManifest } = await import('../image/aci-manifest.ts');
     const manifestName = async (file: string) => (await readAciManifest(file)).name;
     return aciVerifier({ roots, manifestName })(signed);
+  };
+}
+
+/** Checks the images of registries against policy.json and the cosign keys of the configuration. */
+export function registryTrust(
+  { globals }: Context,
+  client: HttpClient,
+  info: ResolveOptions['info'],
+): NonNullable<ResolveOptions['verifyManifest']> {
+  const roots = { system: globals.systemConfig, local: globals.localConfig };
+  return async (image) => {
+    const { registryVerifier } = await import('../trust/registry-hook.ts');
+    await registryVerifier({ roots, http: client }, info)(image);
   };
 }

@@ -18,7 +18,7 @@ const fetchCommand: Omit<CommandSpec, 'path'> = {
   usage: '[FLAGS] IMAGE [--signature=FILE] [IMAGE ...]',
   description: [
     'Finds each image, checks its signature, stores it with all that it depends on, and prints its key.',
-    'IMAGE is the address of an ACI (https://HOST/PATH.aci), a name that is discovered on the network, as NAME[:VERSION][,LABEL=VALUE]..., or a file as for rkt image import.',
+    'IMAGE is the address of an ACI (https://HOST/PATH.aci), a name that is discovered on the network, as NAME[:VERSION][,LABEL=VALUE]..., an image of a registry (docker://[REGISTRY/]REPOSITORY[:TAG|@DIGEST]), or a file as for rkt image import.',
     'With --pull-policy=update servers are asked whether they have something newer, as often as they want to be; with new only for what is not in the store; with never not at all.',
   ],
   flags: [
