@@ -1,4 +1,4 @@
-import type { CommandSpec } from './command.ts';
+import type { CommandSpec, FlagSpec } from './command.ts';
 import {
   formatFlag,
   fullFlag,
@@ -42,6 +42,15 @@ const podUsage = '[POD FLAGS] IMAGE [IMAGE FLAGS] [-- ARG... [---]] [IMAGE ...]'
 const grammarText = [
   'Each IMAGE becomes an app of the pod. Flags of the pod may stand anywhere outside a list of app arguments; flags of an image follow that image. Arguments between -- and --- (or the end) are added to the command of the image before them, exactly as they are, empty ones too.',
   'IMAGE is a file (ACI, OCI archive or Docker archive), a folder with an OCI layout, a key (sha512-...), or the name of an image in the store, as NAME[:VERSION][,LABEL=VALUE]...',
+];
+
+const extractFlags: readonly FlagSpec[] = [
+  {
+    name: 'rootfs-only',
+    kind: 'bool',
+    description: 'Make DIR the root file system itself',
+  },
+  { name: 'overwrite', kind: 'bool', description: 'Delete DIR first if it exists' },
 ];
 
 /** Every command: what the parser, the help, the man pages and the completion are made from. */
@@ -229,6 +238,33 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/image-discover.ts'),
   },
   {
+    path: 'export',
+    group: 'Pods',
+    summary: 'Make an image of what a pod has left',
+    usage: '[FLAGS] UUID OUT.aci',
+    description: [
+      "Makes an ACI of an app's files as the pod left them, without its volumes. The pod must have ended.",
+    ],
+    flags: [
+      {
+        name: 'app',
+        kind: 'value',
+        placeholder: 'NAME',
+        description: 'The app, if the pod has several',
+      },
+      {
+        name: 'diff',
+        kind: 'bool',
+        description: "Only the app's changes, in an image that depends on the app's own",
+      },
+      { name: 'overwrite', kind: 'bool', description: 'Replace OUT.aci if it exists' },
+    ],
+    operand: 'pod',
+    operands: [2, 2],
+    rootOnly: true,
+    load: () => import('./commands/export.ts'),
+  },
+  {
     path: 'image build',
     group: 'Images',
     summary: 'Build an ACI from a folder',
@@ -357,6 +393,81 @@ export const commands: readonly CommandSpec[] = [
     operand: 'image',
     operands: [1, 1],
     load: () => import('./commands/image-cat-manifest.ts'),
+  },
+  {
+    path: 'image export',
+    group: 'Images',
+    summary: 'Write a stored image to an ACI file',
+    usage: '[FLAGS] IMAGE OUT.aci',
+    description: [
+      "Writes the ACI that the image was stored from, uncompressed: the SHA-512 of the file is the image's key. For an image that was no ACI, see rkt image convert.",
+    ],
+    flags: [{ name: 'overwrite', kind: 'bool', description: 'Replace OUT.aci if it exists' }],
+    operand: 'image',
+    operands: [2, 2],
+    load: () => import('./commands/image-export.ts'),
+  },
+  {
+    path: 'image extract',
+    group: 'Images',
+    summary: 'Unpack a stored image to a folder',
+    usage: '[FLAGS] IMAGE DIR',
+    description: [
+      'Makes DIR with the files manifest and rootfs/ of that image alone, without what it depends on.',
+    ],
+    flags: extractFlags,
+    operand: 'image',
+    operands: [2, 2],
+    rootOnly: true,
+    load: () => import('./commands/image-extract.ts'),
+  },
+  {
+    path: 'image render',
+    group: 'Images',
+    summary: 'Unpack a stored image, dependencies included, to a folder',
+    usage: '[FLAGS] IMAGE DIR',
+    description: [
+      'Makes DIR with the files manifest and rootfs/, as a pod of the image sees it: with its dependencies, and only with what its whitelist names.',
+    ],
+    flags: extractFlags,
+    operand: 'image',
+    operands: [2, 2],
+    rootOnly: true,
+    load: () => import('./commands/image-render.ts'),
+  },
+  {
+    path: 'image verify',
+    group: 'Images',
+    summary: 'Verify stored images, and repair them',
+    usage: 'IMAGE...',
+    description: [
+      'Hashes the stored bytes again and compares the unpacked files with them. Files that differ are unpacked again. The exit status is 254 when something could not be repaired.',
+    ],
+    flags: [],
+    operand: 'image',
+    operands: [1, Number.POSITIVE_INFINITY],
+    rootOnly: true,
+    load: () => import('./commands/image-verify.ts'),
+  },
+  {
+    path: 'image gc',
+    group: 'Images',
+    summary: 'Remove images that nobody uses any more',
+    usage: '[FLAGS]',
+    description: [
+      'Removes images that were not used for the grace period, and files of images that nothing needs. What a pod needs stays, whether it runs, has ended or is only prepared.',
+    ],
+    flags: [
+      {
+        name: 'grace-period',
+        kind: 'value',
+        placeholder: 'DURATION',
+        default: '24h',
+        description: 'How long an image is kept after its last use',
+      },
+    ],
+    rootOnly: true,
+    load: () => import('./commands/image-gc.ts'),
   },
   {
     path: 'image rm',

@@ -8,6 +8,7 @@ import { addImage, installTree, openWorkspace } from './publish.ts';
 import { type ImageSource, reason, type Store, type StoredImage } from './store.ts';
 import { badTar, folderHeader, quoteName } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
+import type { Workspace } from './temp.ts';
 import { TreeRules } from './tree-rules.ts';
 import { type Content, unpack } from './unpack.ts';
 
@@ -59,15 +60,8 @@ async function importBytes(
 ): Promise<StoredImage> {
   const work = openWorkspace(store);
   try {
-    const content = new AciContent();
-    const unpacked = await unpack(bytes, work, content, {
-      hash: 'sha512',
-      hashBlob: false,
-      into: 'tree',
-      refuse: whyNoTar,
-    });
-    const { key } = withKey({ key: `sha512-${unpacked.tarDigest.slice(0, 64)}` }, wanted);
-    const manifest = content.manifest();
+    const unpacked = await unpackAci(bytes, work, true);
+    const { key, manifest } = withKey(unpacked, wanted);
     accept?.(manifest);
     const known = store.get(key);
     if (known) return known;
@@ -76,6 +70,23 @@ async function importBytes(
   } finally {
     work.discard();
   }
+}
+
+/** Unpacks an ACI as `tree/rootfs` of a workspace. Throws ImageError, AppcError with the bare reason. */
+export async function unpackAci(
+  bytes: Readable,
+  work: Workspace,
+  keep: boolean,
+): Promise<{ key: string; manifest: ImageManifest; treeSize: number }> {
+  const content = new AciContent();
+  const { tarDigest, treeSize } = await unpack(bytes, work, content, {
+    hash: 'sha512',
+    hashBlob: false,
+    keep,
+    into: 'tree',
+    refuse: whyNoTar,
+  });
+  return { key: `sha512-${tarDigest.slice(0, 64)}`, manifest: content.manifest(), treeSize };
 }
 
 /** What an ACI may hold: the file `manifest`, the folder `rootfs` and what lies below it, once each. */

@@ -7,8 +7,9 @@ import { installTree, openWorkspace } from './publish.ts';
 import { reason, type Store } from './store.ts';
 import { badTar, folderHeader, quoteName, whiteoutHeader } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
+import type { Workspace } from './temp.ts';
 import { PathSet, TreeRules } from './tree-rules.ts';
-import { type Content, unpack } from './unpack.ts';
+import { type Content, type Unpacked, type UnpackOptions, unpack } from './unpack.ts';
 
 /** One layer of an OCI or Docker image, and what is promised about it. */
 export interface LayerInput {
@@ -33,23 +34,19 @@ export async function importLayer(store: Store, layer: LayerInput): Promise<stri
   try {
     const wanted = layer.diffId && treeId(layer.diffId);
     if (wanted && store.hasTree(wanted)) return wanted;
-    return await unpackLayer(store, layer);
+    return await storeLayer(store, layer);
   } catch (error) {
     const code = error instanceof ImageError ? error.code : 'io';
     throw new ImageError(code, `import ${layer.name}: ${reason(error)}`, error);
   }
 }
 
-async function unpackLayer(store: Store, layer: LayerInput): Promise<string> {
+async function storeLayer(store: Store, layer: LayerInput): Promise<string> {
   const work = openWorkspace(store);
   try {
-    const content = new LayerContent();
-    const into = 'tree/rootfs';
-    const unpacked = await unpack(layer.open(), work, content, {
-      hash: 'sha256',
+    const unpacked = await unpackLayer(layer.open(), work, {
       hashBlob: layer.digest !== undefined,
-      into,
-      refuse: () => undefined,
+      keep: true,
     });
     const { blobDigest, blobSize, tarDigest } = unpacked;
     if (layer.size !== undefined && layer.size !== blobSize)
@@ -58,13 +55,30 @@ async function unpackLayer(store: Store, layer: LayerInput): Promise<string> {
       throw new ImageError('mismatch', `its digest is sha256:${blobDigest}, not ${layer.digest}`);
     if (layer.diffId !== undefined && layer.diffId !== `sha256:${tarDigest}`)
       throw new ImageError('mismatch', `its diff id is sha256:${tarDigest}, not ${layer.diffId}`);
-    content.markOpaque(join(work.path, into));
     const id = `sha256-${tarDigest}`;
     installTree(store, work, id, unpacked.treeSize);
     return id;
   } finally {
     work.discard();
   }
+}
+
+/** Unpacks a layer as `tree/rootfs` of a workspace. Throws ImageError with the bare reason. */
+export async function unpackLayer(
+  bytes: Readable,
+  work: Workspace,
+  options: Pick<UnpackOptions, 'hashBlob' | 'keep'>,
+): Promise<Unpacked> {
+  const content = new LayerContent();
+  const into = 'tree/rootfs';
+  const unpacked = await unpack(bytes, work, content, {
+    ...options,
+    hash: 'sha256',
+    into,
+    refuse: () => undefined,
+  });
+  content.markOpaque(join(work.path, into));
+  return unpacked;
 }
 
 function treeId(diffId: string): string {

@@ -13,7 +13,7 @@ import type { ImageManifest } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
 import { syncFolder } from '../os/files.ts';
 import { lockFile } from '../os/lock.ts';
-import { syncfs } from '../os/syscalls.ts';
+import { exchange, syncfs } from '../os/syscalls.ts';
 import { ImageError } from './error.ts';
 import {
   type ImageInfo,
@@ -73,6 +73,18 @@ export function installTree(store: Store, work: Workspace, id: string, size?: nu
     renameIfAbsent(tree, store.path('tree', id));
   });
   syncFolder(store.path('blob'));
+  syncFolder(store.path('tree'));
+}
+
+/** Puts the tree of a workspace (`tree`) in the place of a damaged one, which is then in the workspace. */
+export function replaceTree(store: Store, work: Workspace, id: string, size?: number): void {
+  const [tree, place] = [join(work.path, 'tree'), store.path('tree', id)];
+  if (size !== undefined) writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
+  syncAll(work.path);
+  withStoreLock(store, () => {
+    if (existsSync(place)) exchange(tree, place);
+    else renameSync(tree, place);
+  });
   syncFolder(store.path('tree'));
 }
 

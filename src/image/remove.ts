@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolder } from '../os/files.ts';
+import { planLayers } from './closure.ts';
 import { ImageError } from './error.ts';
 import { forgetFiles } from './local-file.ts';
 import { openWorkspace, withStoreLock } from './publish.ts';
-import { type Store, writeError } from './store.ts';
+import { type Store, type StoredImage, writeError } from './store.ts';
 import { removeLeftovers, type Workspace } from './temp.ts';
 
 /**
@@ -17,18 +18,19 @@ export function removeImage(store: Store, key: string, inUse: (tree: string) => 
   takeOut(store, `remove image ${key}`, (work) => {
     const image = store.get(key);
     if (!image) throw new ImageError('not-found', `remove image ${key}: it is not in the store`);
+    const trees = [...image.layers, ...renderedFor(store, image)];
     renameSync(store.path('image', key), join(work.path, 'image'));
     moveIfPresent(store.blobPath(key), join(work.path, `blob-${key}`), !image.layers.includes(key));
     const needed = treesOfImages(store);
-    for (const id of image.layers) if (!needed.has(id) && !inUse(id)) moveTree(store, work, id);
+    for (const id of trees) if (!needed.has(id) && !inUse(id)) moveTree(store, work, id);
     forgetFiles(store, key);
   });
 }
 
 /**
- * Removes the trees that no image and no pod needs and that came into the store before `before`
- * (milliseconds since the epoch), because an import in progress may be about to need newer ones.
- * Returns their ids.
+ * Removes the trees and blobs that no image and no pod needs and that came into the store before
+ * `before` (milliseconds since the epoch), because an import in progress may be about to need newer
+ * ones. Returns the ids of the trees.
  */
 export function removeUnusedTrees(
   store: Store,
@@ -37,18 +39,28 @@ export function removeUnusedTrees(
 ): string[] {
   if (!existsSync(store.path('tree'))) return [];
   return takeOut(store, 'remove unused trees', (work) => {
+    const images = store.list();
     const needed = treesOfImages(store);
+    const isOld = (path: string): boolean => statSync(path).ctimeMs < before;
     const unused = readdirSync(store.path('tree')).filter(
-      (id) => !needed.has(id) && !inUse(id) && statSync(store.path('tree', id)).ctimeMs < before,
+      (id) => !needed.has(id) && !inUse(id) && isOld(store.path('tree', id)),
     );
     for (const id of unused) moveTree(store, work, id);
+    // A command that was killed between two renames left its blob alone.
+    const known = new Set([...images.map(({ key }) => key), ...readdirSync(store.path('tree'))]);
+    for (const id of readdirSync(store.path('blob')))
+      if (!known.has(id) && isOld(store.blobPath(id)))
+        renameSync(store.blobPath(id), join(work.path, `blob-${id}`));
     return unused;
   });
 }
 
-/** Clears what killed commands left in cas/tmp; returns the number of folders removed. */
-export function clearLeftovers(store: Store): number {
-  return existsSync(store.path('tmp')) ? removeLeftovers(store.path('tmp')) : 0;
+/**
+ * Clears what killed commands left in cas/tmp, and downloads that nobody went on with since `before`
+ * (milliseconds since the epoch); returns the number of folders removed.
+ */
+export function clearLeftovers(store: Store, before = Date.now()): number {
+  return existsSync(store.path('tmp')) ? removeLeftovers(store.path('tmp'), before) : 0;
 }
 
 /** Runs `move`, which renames things into the workspace under the store's lock, then deletes them. */
@@ -74,6 +86,16 @@ function moveIfPresent(from: string, to: string, wanted: boolean): void {
   if (wanted && existsSync(from)) renameSync(from, to);
 }
 
+/** The trees of all images, those rendered for them included. */
 function treesOfImages(store: Store): Set<string> {
-  return new Set(store.list().flatMap((image) => image.layers));
+  return new Set(store.list().flatMap((image) => [...image.layers, ...renderedFor(store, image)]));
+}
+
+/** An image whose dependencies are not all there has no use for a tree that was rendered for it. */
+function renderedFor(store: Store, image: StoredImage): string[] {
+  try {
+    return planLayers(store, image).renderings.map(({ id }) => id);
+  } catch {
+    return [];
+  }
 }

@@ -100,12 +100,18 @@ export class TarWalker {
    */
   end(): Buffer[] {
     if (this.#state === 'end') return [];
-    if (this.#state === 'content' && this.#left <= this.#padding) return this.push(Buffer.alloc(this.#left));
+    if (this.#state === 'content' && this.#left <= this.#padding)
+      return this.push(Buffer.alloc(this.#left));
     if (this.#state === 'content')
       throw badTar(`it is truncated: it ends inside ${quoteName(this.#current)}`);
     if (this.#state !== 'header' || this.#partial.length > 0 || this.#held.length > 0)
       throw badTar('it is truncated: it ends inside a header');
     return [];
+  }
+
+  /** Whether the bytes so far end inside the content of a member. */
+  get insideContent(): boolean {
+    return this.#state === 'content';
   }
 
   #block(block: Buffer): void {

@@ -34,13 +34,20 @@ export function makeWorkspace(parent: string): Workspace {
   }
 }
 
-/** Removes what ended processes left in `parent` (cas/tmp); returns the number of folders removed. */
-export function removeLeftovers(parent: string): number {
+/**
+ * Removes what ended processes left in `parent` (cas/tmp); returns the number of folders removed. An
+ * interrupted download (see slot.ts) is of use until `before`, in milliseconds since the epoch.
+ */
+export function removeLeftovers(parent: string, before: number): number {
   let removed = 0;
   for (const name of readdirSync(parent)) {
     const path = join(parent, name);
     const lock = lockExisting(path);
     if (!lock) continue;
+    if (name.startsWith('download-') && statSync(path).mtimeMs >= before) {
+      lock.release();
+      continue;
+    }
     removeTree(path);
     lock.release();
     removed++;
@@ -60,8 +67,11 @@ function lockExisting(path: string): Lock | undefined {
   return undefined;
 }
 
-/** Removes a folder that holds an unpacked image: no depth limit, no other file system, no link followed. */
-function removeTree(path: string): void {
+/**
+ * Removes a folder that holds an unpacked image: no depth limit, no other file system, no link
+ * followed. Throws ImageError `io`.
+ */
+export function removeTree(path: string): void {
   const { status, stderr, error }: SpawnSyncReturns<string> = spawnSync(
     'rm',
     ['-rf', '--one-file-system', '--', path],

@@ -24,6 +24,8 @@ export interface UnpackOptions {
   readonly hash: 'sha512' | 'sha256';
   /** Take the SHA-256 of the bytes as they come, too. */
   readonly hashBlob: boolean;
+  /** Keep the bytes as they come in `blob` of the workspace. */
+  readonly keep: boolean;
   /** Folder of the workspace that is the archive's root; made here. */
   readonly into: string;
   /** Says what an uncompressed stream is that starts with these bytes and is no image. */
@@ -43,8 +45,8 @@ export interface Unpacked {
 const END_MARK = Buffer.alloc(1024);
 
 /**
- * Brings an archive to the disk in one pass over its bytes: kept as they come in `blob`, decompressed,
- * hashed, every header checked, and unpacked by a confined tar at the same time.
+ * Brings an archive to the disk in one pass over its bytes: kept as they come, decompressed, hashed,
+ * every header checked, and unpacked by a confined tar at the same time.
  *
  * @throws ImageError whose message is the bare reason; the caller says of what and removes the rest
  */
@@ -56,7 +58,9 @@ export async function unpack(
 ): Promise<Unpacked> {
   const into = join(work.path, options.into);
   mkdirSync(into, { recursive: true, mode: 0o755 });
-  const blob = openSync(join(work.path, 'blob'), 'wx', 0o600);
+  const blob = options.keep
+    ? openSync(join(work.path, 'blob'), 'wx', 0o600)
+    : openSync('/dev/null', 'w');
   const tar = startTar(work, into);
   let treeSize = 0;
   const walker = new TarWalker((entry) => {

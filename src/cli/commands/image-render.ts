@@ -1,0 +1,20 @@
+import { extractImage } from '../../image/extract.ts';
+import { openStore } from '../../image/store.ts';
+import type { Context } from '../context.ts';
+import { storedImage } from '../stored-image.ts';
+
+/** Unpacks a stored image together with what it depends on, as its pods see it. */
+export async function run({ args, flags, globals }: Context): Promise<number> {
+  const [text = '', target = ''] = args;
+  const store = openStore(globals.dataDir);
+  const image = storedImage(store, text);
+  store.touch(image.key);
+  await extractImage(store, {
+    image,
+    target,
+    rendered: true,
+    rootfsOnly: flags.bool('rootfs-only'),
+    overwrite: flags.bool('overwrite'),
+  });
+  return 0;
+}
