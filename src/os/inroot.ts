@@ -1,12 +1,4 @@
-import {
-  closeSync,
-  fstatSync,
-  openSync,
-  readFileSync,
-  readlinkSync,
-  readSync,
-  type Stats,
-} from 'node:fs';
+import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
 import { openInRootFd } from './syscalls.ts';
 
 /**
@@ -27,15 +19,6 @@ function withPath<T>(root: string, path: string, read: (fd: number) => T): T | u
 /** What a path inside `root` is, symlinks followed inside it. */
 export function statInRoot(root: string, path: string): Stats | undefined {
   return withPath(root, path, (fd) => fstatSync(fd));
-}
-
-/** Where a path leads inside `root`, free of symlinks; `root` is a canonical path. */
-export function resolveInRoot(root: string, path: string): string | undefined {
-  return withPath(
-    root,
-    path,
-    (fd) => readlinkSync(`/proc/self/fd/${fd}`).slice(root.length) || '/',
-  );
 }
 
 /** The text of a regular file inside `root`. */

@@ -1,6 +1,6 @@
-import { mkdirSync, type Stats, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readlinkSync, type Stats, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
-import { inFolderOfRoot, onPathOfRoot, statInRoot } from './inroot.ts';
+import { inFolderOfRoot, onPathOfRoot } from './inroot.ts';
 import { MS, mount } from './syscalls.ts';
 
 /**
@@ -23,15 +23,45 @@ export function remountReadOnly(root: string, target: string): void {
   onPathOfRoot(root, target, (path) => mount('', path, '', MS.BIND | MS.REMOUNT | MS.RDONLY));
 }
 
-export function makeTarget(root: string, target: string, isFolder: boolean): void {
-  const parts = posix.normalize(target).split('/').filter(Boolean);
-  parts.forEach((name, depth) => {
-    const parent = `/${parts.slice(0, depth).join('/')}`;
-    if (statInRoot(root, posix.join(parent, name))) return;
-    const isLast = depth === parts.length - 1;
-    inFolderOfRoot(root, parent, (folder) => {
-      if (isLast && !isFolder) writeFileSync(`${folder}/${name}`, '', { flag: 'wx' });
-      else mkdirSync(`${folder}/${name}`, { mode: 0o755 });
-    });
+/** As many symlinks as the kernel follows on one path: path_resolution(7). */
+const MAX_LINKS = 40;
+
+/**
+ * Makes what is missing of a path in a root that is not ours, and gives the path without symlinks.
+ * Links lead where they lead inside the root, also when nothing is there yet.
+ */
+export function makeTarget(root: string, target: string, isFolder: boolean): string {
+  const left = names(target);
+  let place = '/';
+  let links = 0;
+  for (let name = left.shift(); name !== undefined; name = left.shift()) {
+    const isLast = left.length === 0;
+    const link = step(root, place, name, isFolder || !isLast);
+    if (link === undefined) {
+      place = posix.join(place, name);
+      continue;
+    }
+    if (++links > MAX_LINKS) throw new Error(`too many symlinks on the way to ${target}`);
+    if (link.startsWith('/')) place = '/';
+    left.unshift(...names(link));
+  }
+  return place;
+}
+
+function names(path: string): string[] {
+  return path.split('/').filter((name) => name !== '' && name !== '.');
+}
+
+/** Makes one name in a folder unless it is there; gives what it says when it is a symlink. */
+function step(root: string, parent: string, name: string, isFolder: boolean): string | undefined {
+  if (name === '..') return undefined;
+  let link: string | undefined;
+  inFolderOfRoot(root, parent, (folder) => {
+    const path = `${folder}/${name}`;
+    const stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats?.isSymbolicLink()) link = readlinkSync(path);
+    else if (!stats && isFolder) mkdirSync(path, { mode: 0o755 });
+    else if (!stats) writeFileSync(path, '', { flag: 'wx' });
   });
+  return link;
 }

@@ -1,4 +1,4 @@
-import { resolveInRoot, statInRoot } from '../../src/os/inroot.ts';
+import { statInRoot } from '../../src/os/inroot.ts';
 import { makeTarget } from '../../src/os/mount-in-root.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -29,16 +29,11 @@ export class Places {
   }
 
   #place(path: string, isFolder: boolean): string {
-    const failure = (cause?: unknown) =>
-      new Stage1Error('app-setup', `cannot mount at ${path} of app "${this.#app}"`, cause);
     try {
-      makeTarget(this.root, path, isFolder);
+      return makeTarget(this.root, path, isFolder);
     } catch (error) {
-      throw failure(error);
+      throw new Stage1Error('app-setup', `cannot mount at ${path} of app "${this.#app}"`, error);
     }
-    const place = resolveInRoot(this.root, path);
-    if (place === undefined) throw failure(new Error('a symlink on the way leads nowhere'));
-    return place;
   }
 }
 
