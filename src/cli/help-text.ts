@@ -84,10 +84,15 @@ function flagRows(flags: readonly FlagSpec[]): Row[] {
   return flags.filter(({ hidden }) => !hidden).map((flag) => [flagForm(flag), flagText(flag)]);
 }
 
+/** Whether a default goes without saying. */
+function isPlain(value: string | undefined): boolean {
+  return value === undefined || value === 'false' || value === 'none';
+}
+
 /** The description of a flag, with its default and whether it may be repeated. */
 export function flagText(flag: FlagSpec): string {
   const notes = [
-    ...(flag.default === undefined || flag.default === 'false' ? [] : [`default: ${flag.default}`]),
+    ...(isPlain(flag.default) ? [] : [`default: ${flag.default}`]),
     ...(flag.repeatable ? ['may be repeated'] : []),
   ];
   return notes.length === 0 ? flag.description : `${flag.description} (${notes.join('; ')})`;
