@@ -1,6 +1,9 @@
 import { closeSync, openSync, readSync } from 'node:fs';
 import { Readable } from 'node:stream';
 
+/** Small, since several layers are read at once and each part is kept until it is written. */
+const partSize = 65_536;
+
 /** A file that is read while a download writes it. One reader. */
 export class GrowingFile {
   readonly #path: string;
@@ -49,7 +52,7 @@ export class GrowingFile {
         if (this.#shrank || this.#state === 'failed') throw new Error('its download failed');
         if (at < this.#size) {
           fd ??= openSync(this.#path, 'r');
-          const part = Buffer.allocUnsafe(Math.min(this.#size - at, 1 << 20));
+          const part = Buffer.allocUnsafe(Math.min(this.#size - at, partSize));
           const count = readSync(fd, part, 0, part.length, at);
           if (count === 0) throw new Error('its download became shorter');
           at += count;

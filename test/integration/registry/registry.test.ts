@@ -262,7 +262,7 @@ describe('credentials', () => {
     });
   });
 
-  test.each(['podman', 'skopeo', 'buildah'])('that %s login left are used', async (program) => {
+  test.each(['skopeo', 'buildah'])('that %s login left are used', async (program) => {
     const file = join(scratch, 'auth.json');
     run(
       ...([program, 'login', '--authfile', file, '-u', 'me', '-p', 'secret'] as const),
