@@ -3,6 +3,7 @@
 import {
   chmodSync,
   copyFileSync,
+  cpSync,
   mkdirSync,
   readFileSync,
   renameSync,
@@ -23,8 +24,9 @@ const entries = {
 };
 
 /**
- * Stays out of the bundle: native (koffi), LGPL (openpgp), big and rarely needed (undici), or never
- * used and not installed (what dbus-next asks for in vain: usocket, x11).
+ * Stays out of the bundle: native (koffi), LGPL (openpgp), made of modules that name each other in
+ * ways that do not survive bundling (undici), or never used and not installed (what dbus-next asks
+ * for in vain: usocket, x11).
  */
 const external = ['koffi', 'openpgp', 'undici', 'usocket', 'x11'];
 
@@ -102,6 +104,7 @@ function runtime(modules, entry) {
     const defined = { ...first };
     const loaded = new Map();
     // Some of Node's own modules take many milliseconds to load, and most starts use few of them.
+    // Those that are a function or class themselves cannot be stood in for.
     const onFirstUse = (wanted) => {
       return new Proxy({}, { get: (_, member) => require(wanted)[member] });
     };
@@ -121,7 +124,7 @@ function runtime(modules, entry) {
       };
       const requireFrom = (wanted) => {
         if (wanted.startsWith('.')) return load(path.join(path.dirname(name), wanted));
-        return wanted.startsWith('node:') ? onFirstUse(wanted) : require(wanted);
+        return /^node:(?!assert|events|stream)/.test(wanted) ? onFirstUse(wanted) : require(wanted);
       };
       defined[name](module, module.exports, requireFrom, meta);
       return module.exports;
@@ -168,6 +171,28 @@ function copyKoffi(folder) {
   );
 }
 
+/** openpgp stays a file of its own, as its licence (LGPL) asks. */
+function copyOpenPgp(folder) {
+  const from = join(root, 'node_modules/openpgp');
+  const into = join(folder, 'node_modules/openpgp');
+  const { version, license } = JSON.parse(readFileSync(join(from, 'package.json'), 'utf8'));
+  mkdirSync(into, { recursive: true });
+  copyFileSync(join(from, 'dist/node/openpgp.min.cjs'), join(into, 'openpgp.min.cjs'));
+  copyFileSync(join(from, 'LICENSE'), join(into, 'LICENSE'));
+  writeFileSync(
+    join(into, 'package.json'),
+    `${JSON.stringify({ name: 'openpgp', version, license, main: 'openpgp.min.cjs' }, undefined, 2)}\n`,
+  );
+}
+
+function copyUndici(folder) {
+  const from = join(root, 'node_modules/undici');
+  const into = join(folder, 'node_modules/undici');
+  mkdirSync(into, { recursive: true });
+  for (const name of ['index.js', 'lib', 'package.json', 'LICENSE'])
+    cpSync(join(from, name), join(into, name), { recursive: true });
+}
+
 /**
  * A stage1 image as a folder that `rkt image build` packs: for other callers than rkt itself, which
  * has the same code inside. One program is all its entry points, told apart by name.
@@ -211,6 +236,8 @@ try {
   writeModules(fresh, await bundle());
   writeFileSync(join(fresh, 'package.json'), `${JSON.stringify({ type: 'commonjs' })}\n`);
   copyKoffi(fresh);
+  copyOpenPgp(fresh);
+  copyUndici(fresh);
   await Promise.all([writeStage1(fresh, 'nspawn', 'init'), writeStage1(fresh, 'fly', 'run')]);
   rmSync(dist, { recursive: true, force: true });
   renameSync(fresh, dist);

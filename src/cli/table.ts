@@ -424,7 +424,7 @@ export const commands: readonly CommandSpec[] = [
   {
     path: 'image render',
     group: 'Images',
-    summary: 'Unpack a stored image, dependencies included, to a folder',
+    summary: 'Unpack a stored image with its dependencies',
     usage: '[FLAGS] IMAGE DIR',
     description: [
       'Makes DIR with the files manifest and rootfs/, as a pod of the image sees it: with its dependencies, and only with what its whitelist names.',

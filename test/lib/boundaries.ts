@@ -9,6 +9,7 @@ const rank: Readonly<Record<string, number>> = {
   'src/service': 4,
   'src/stage1': 3,
   'src/image': 3,
+  'src/trust': 3,
   'src/appc': 2,
   'src/config': 2,
   'src/systemd': 2,
@@ -26,7 +27,7 @@ const heavy: Readonly<Record<string, string>> = {
   koffi: 'src/os',
   'dbus-next': 'src/systemd',
   undici: 'src/http',
-  openpgp: 'src/image',
+  openpgp: 'src/trust',
   execa: 'src/os',
   tar: 'src/image',
 };
