@@ -5,7 +5,7 @@ import { type HttpClient, readBytes, statusError } from '../http/client.ts';
 import { HttpError } from '../http/error.ts';
 import { TrustError } from './error.ts';
 import { keyFileLimit, keyringFor, localKeyPath, writeKeyFile } from './keystore.ts';
-import { readPublicKeys } from './openpgp.ts';
+import { printable, readPublicKeys } from './openpgp.ts';
 import { reviewText } from './review.ts';
 import { confirm } from './terminal.ts';
 import type { Dialog, DiscoveredKey, TrustRoots } from './types.ts';
@@ -41,10 +41,11 @@ export interface TrustOptions {
  * @throws TrustError `bad-key`, `not-accepted` where nobody can be asked, `io`
  */
 export async function trustKeys(candidate: KeyCandidate, options: TrustOptions): Promise<boolean> {
-  const { location, prefix } = candidate;
+  const { prefix } = candidate;
+  const location = JSON.stringify(printable(candidate.location));
   const { roots, review, dialog, result, notice } = options;
-  const keys = await readPublicKeys(candidate.bytes, location);
-  notice(`prefix: ${JSON.stringify(prefix ?? '')}\nkey: ${JSON.stringify(location)}\n`);
+  const keys = await readPublicKeys(candidate.bytes, printable(candidate.location));
+  notice(`prefix: ${JSON.stringify(prefix ?? '')}\nkey: ${location}\n`);
   result(keys.map(reviewText).join(''));
   if (review === 'ask' && !dialog.terminal)
     throw new TrustError(
@@ -52,12 +53,12 @@ export async function trustKeys(candidate: KeyCandidate, options: TrustOptions):
       `unable to ask user to review fingerprint due to lack of tty; ${options.hint}`,
     );
   if (review === 'ask' && !(await confirm(dialog, question(keys)))) {
-    notice(`not trusting ${JSON.stringify(location)}\n`);
+    notice(`not trusting ${location}\n`);
     return false;
   }
   const scope = prefix === undefined ? 'root' : `prefix ${JSON.stringify(prefix)}`;
   const how = review === 'ask' ? 'after' : 'without';
-  notice(`Trusting ${JSON.stringify(location)} for ${scope} ${how} fingerprint review.\n`);
+  notice(`Trusting ${location} for ${scope} ${how} fingerprint review.\n`);
   for (const key of keys) {
     const path = localKeyPath(roots, prefix, key.getFingerprint());
     writeKeyFile(path, key.armor());

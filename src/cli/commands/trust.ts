@@ -25,12 +25,14 @@ export async function run(context: Context): Promise<number> {
   const plainKeys = plainHttp || (insecure.has('http') && insecure.has('pubkey'));
   let failures = 0;
   try {
-    const locations = args.length > 0 ? args : await discovered(client, prefix ?? '');
-    for (const location of locations)
+    const isDiscovered = args.length === 0;
+    for (const location of isDiscovered ? await discovered(client, prefix ?? '') : args)
       try {
-        const bytes = isUrl(location)
-          ? (await downloadKey(client, location, plainKeys)).bytes
-          : readKeyFrom(location);
+        // A page has no say in what is read on this machine.
+        const bytes =
+          isDiscovered || isUrl(location)
+            ? (await downloadKey(client, location, plainKeys)).bytes
+            : readKeyFrom(location);
         await trustKeys({ location, prefix, bytes }, options);
       } catch (error) {
         failures++;

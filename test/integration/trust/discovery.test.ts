@@ -71,6 +71,18 @@ test('discovered keys are reviewed one after the other; no skips one', async () 
   expect([code, keys(name)]).toEqual([0, [bob]]);
 });
 
+test('a page cannot have a file of this machine taken for a key', async () => {
+  const path = site.path('example.test', 'local.asc');
+  mkdirSync(dirname(path), { recursive: true });
+  writeFileSync(path, gnupg.exportKeys(ann));
+  site.page('example.test', 'local', ['ac-discovery-pubkeys', `example.test/local ${path}`]);
+  const { rkt, keys } = start();
+  const args = ['--prefix=example.test/local', '--skip-fingerprint-review'];
+  const { code, stderr } = await rkt('trust', ...args);
+  expect(stderr).toContain('it is no URL');
+  expect([code, keys('example.test/local')]).toEqual([254, []]);
+});
+
 test('a prefix without keys says what was tried', async () => {
   const { code, stderr } = await start().rkt('trust', '--prefix=other.test/nothing');
   expect(code).toBe(254);

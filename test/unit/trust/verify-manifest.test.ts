@@ -7,6 +7,7 @@ import { HttpClient } from '../../../src/http/client.ts';
 import { registryVerifier } from '../../../src/trust/registry-hook.ts';
 import type { CosignSignature, ManifestSource } from '../../../src/trust/types.ts';
 import { manifestVerifier } from '../../../src/trust/verify-manifest.ts';
+import { makePki, serve, withEnvironment } from '../http/server.ts';
 import { annotation, CosignKeyPair, digestOf } from './cosign-maker.ts';
 import { startGnupg } from './gnupg.ts';
 import { TrustScratch } from './scratch.ts';
@@ -222,12 +223,62 @@ describe('simple signing', () => {
     await expect(verify(scratch)).rejects.toMatchObject({ code: 'bad-signature' });
   });
 
+  test('a signed document that was changed is refused', async () => {
+    const document = `{"critical":{"type":"atomic container signature","image":{"docker-manifest-digest":"${digestOf(manifest)}"},"identity":{"docker-reference":"h.test:5000/team/app:2"}},"optional":{}}`;
+    const signature = gnupg.gpg(['--local-user', ann, '-z', '0', '--sign'], document);
+    const changed = signature.toString('latin1').replace('team/app:2', 'team/app:1');
+    expect(changed).toContain('team/app:1');
+    const scratch = signedByAnn();
+    place(scratch, Buffer.from(changed, 'latin1'));
+    await expect(verify(scratch)).rejects.toMatchObject({
+      code: 'bad-signature',
+      message: expect.stringMatching(/by ann <ann@example\.com> .* is bad: /),
+    });
+  });
+
+  test('a key of the policy that has expired is refused', async () => {
+    const then = ['--faked-system-time', '20240101T000000!'];
+    const late = gnupg.makeKey('late', 'ed25519', '1y', then);
+    const scratch = signedByAnn();
+    const keyPath = scratch.file('late.asc', gnupg.exportKeys(late));
+    policy(scratch, { type: 'signedBy', keyType: 'GPGKeys', keyPath });
+    place(scratch, gnupg.gpg([...then, '--local-user', late, '--sign'], 'a document'));
+    await expect(verify(scratch)).rejects.toMatchObject({ code: 'unusable-key' });
+  });
+
+  test('a document that was signed as text is refused', async () => {
+    const scratch = signedByAnn();
+    place(scratch, gnupg.gpg(['--local-user', ann, '--textmode', '--sign'], 'a document'));
+    await expect(verify(scratch)).rejects.toMatchObject({
+      code: 'bad-signature',
+      message: expect.stringContaining('is not signed'),
+    });
+  });
+
   test('a signature that unpacks to gigabytes is refused', async () => {
     const scratch = signedByAnn();
     const bomb = gnupg.gpg(['--local-user', ann, '--sign', '-z', '9'], Buffer.alloc(64 << 20));
     expect(bomb.length).toBeLessThan(1 << 20);
     place(scratch, bomb);
-    await expect(verify(scratch)).rejects.toMatchObject({ code: 'bad-signature' });
+    await expect(verify(scratch)).rejects.toMatchObject({
+      code: 'bad-signature',
+      message: expect.stringContaining('damaged, or no signed message'),
+    });
+  });
+
+  test('a lookaside by https is asked', async () => {
+    const pki = makePki(join(new TrustScratch().folder, 'pki'));
+    withEnvironment({ NODE_EXTRA_CA_CERTS: pki.ca });
+    const scratch = signedByAnn();
+    const signature = skopeoSign(scratch);
+    const path = `/base/team/app@${digestOf(manifest).replace(':', '=')}/signature-1`;
+    const origin = await serve((request, answer) => {
+      if (request.url !== path) answer.statusCode = 404;
+      answer.end(signature);
+    }, pki);
+    const entry = { lookaside: `${origin}/base/` };
+    scratch.file('local/registries.d/a.json', JSON.stringify({ 'default-docker': entry }));
+    expect((await verify(scratch))?.signers).toHaveLength(1);
   });
 
   test('a lookaside with an unknown field, or of plain HTTP, is refused', async () => {
