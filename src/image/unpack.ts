@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { errnoOf } from '../os/error.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
+import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
 import { writeError } from './store.ts';
 import { type TarEntry, TarWalker, type Verdict } from './tar-walker.ts';
@@ -63,9 +64,13 @@ export async function unpack(
     : openSync('/dev/null', 'w');
   const tar = startTar(work, into);
   let treeSize = 0;
+  const space = new DiskSpace(work.path);
   const walker = new TarWalker((entry) => {
     const verdict = content.judge(entry);
-    if (verdict === 'pass') treeSize += entry.size;
+    if (verdict === 'pass') {
+      space.take(entry.name, entry.size);
+      treeSize += entry.size;
+    }
     return verdict;
   });
   const received = new Received(source, blob, options.hashBlob);

@@ -154,6 +154,140 @@ const cases: Record<string, [Buffer, RegExp]> = {
     aci([{ name: 'rootfs/a', content: 'x'.repeat(9000) }]).subarray(0, 4096),
     /truncated: it ends inside "rootfs\/a"/,
   ],
+  'an entry below a device': [
+    aci([{ name: 'rootfs/a', type: '3' }, file('rootfs/a/b')]),
+    /"rootfs\/a", which is no folder/,
+  ],
+  'an entry below a FIFO': [
+    aci([{ name: 'rootfs/a', type: '6' }, file('rootfs/a/b')]),
+    /"rootfs\/a", which is no folder/,
+  ],
+  'a folder in place of a symlink': [
+    aci([link('rootfs/a', '/etc'), { name: 'rootfs/a', type: '5' }]),
+    /"rootfs\/a" comes twice/,
+  ],
+  'a file in place of a symlink, which would be written through': [
+    aci([link('rootfs/a', '/etc/passwd'), file('rootfs/a')]),
+    /"rootfs\/a" comes twice/,
+  ],
+  'a hard link in place of a file': [
+    aci([file('rootfs/a'), file('rootfs/b'), link('rootfs/b', 'rootfs/a', '1')]),
+    /"rootfs\/b" comes twice/,
+  ],
+  'a hard link to itself': [aci([link('rootfs/a', 'rootfs/a', '1')]), /no earlier entry/],
+  'a hard link to what comes later': [
+    aci([link('rootfs/a', 'rootfs/b', '1'), file('rootfs/b')]),
+    /no earlier entry/,
+  ],
+  'a hard link with an empty target': [
+    aci([link('rootfs/a', '', '1')]),
+    /points outside|no earlier/,
+  ],
+  'a hard link whose GNU target leads outside': [
+    aci([gnuLong('K', 'rootfs/../../etc/shadow'), link('rootfs/a', 'rootfs/b', '1')]),
+    /points outside/,
+  ],
+  'a hard link whose pax target leads outside': [
+    aci([pax({ linkpath: '/etc/shadow' }), link('rootfs/a', 'rootfs/b', '1')]),
+    /points outside/,
+  ],
+  'pax and GNU link targets that disagree': [
+    aci([gnuLong('K', '/etc/passwd'), pax({ linkpath: '/etc/shadow' }), link('rootfs/a', 'b')]),
+    /link targets "\/etc\/shadow" and "\/etc\/passwd"/,
+  ],
+  'a symlink with an empty target': [aci([link('rootfs/a', '')]), /target of 0 bytes/],
+  'a symlink with a target of 4,096 bytes': [
+    aci([gnuLong('K', 'x'.repeat(4096)), link('rootfs/a', 'b')]),
+    /target of 4096 bytes/,
+  ],
+  'a symlink with content': [
+    aci([{ ...link('rootfs/a', 'b'), content: 'x' }]),
+    /symlink with 1 bytes/,
+  ],
+  'a hard link with content': [
+    aci([file('rootfs/a'), { ...link('rootfs/b', 'rootfs/a', '1'), content: 'x' }]),
+    /truncated|checksum|hardlink with|bytes of content/,
+  ],
+  'a pax size on a symlink': [
+    aci([pax({ size: '512' }), link('rootfs/a', 'b')]),
+    /symlink with 512 bytes/,
+  ],
+  'a pax size that hides the next header': [
+    aci([pax({ size: '1024' }), file('rootfs/a'), file('rootfs/b')]),
+    /truncated|checksum/,
+  ],
+  "a pax size below the header's": [
+    aci([pax({ size: '0' }), { name: 'rootfs/a', content: 'x'.repeat(512) }]),
+    /wrong checksum/,
+  ],
+  'a size beyond the end': [
+    aci([{ ...file('rootfs/a'), size: 1 << 20 }]),
+    /truncated: it ends inside "rootfs\/a"/,
+  ],
+  'a size that no disk has room for': [
+    aci([{ name: 'rootfs/a', size: 0o77777777777 - 1 }]),
+    /truncated|no space left on the disk for the entry "rootfs\/a"/,
+  ],
+  'a base-256 size of exabytes, at once': [
+    aci([
+      {
+        ...file('rootfs/a'),
+        patch: (h) => {
+          h.fill(0, 124, 136);
+          h[124] = 0x80;
+          h.writeUIntBE(2 ** 43, 130, 6);
+        },
+      },
+    ]),
+    /no space left on the disk for the entry "rootfs\/a" of 8796093022208 bytes/,
+  ],
+  'a global header that resizes': [
+    aci([pax({ size: '0' }, 'g'), file('rootfs/a')]),
+    /global extended header/,
+  ],
+  'a global header that makes sparse': [
+    aci([pax({ 'GNU.sparse.name': '../x' }, 'g'), file('rootfs/a')]),
+    /global extended header/,
+  ],
+  'a sparse name that leads outside': [
+    aci([pax({ 'GNU.sparse.name': '../../x', 'GNU.sparse.major': '1' }), file('rootfs/a')]),
+    /leads outside/,
+  ],
+  'a pax record that is given twice': [
+    aci([
+      member({
+        name: 'x',
+        type: 'x',
+        content: '17 path=rootfs/a\n18 path=rootfs/bc\n',
+      }),
+      file('rootfs/c'),
+    ]),
+    /gives "path" twice|damaged extended/,
+  ],
+  'two GNU long names in a row': [
+    aci([gnuLong('L', 'rootfs/a'), gnuLong('L', 'rootfs/b'), file('rootfs/c')]),
+    /two long names/,
+  ],
+  'an extended header that the stream ends in': [
+    aci([pax({ path: `rootfs/${'x'.repeat(200)}` })]).subarray(0, 512 * 4 + 100),
+    /truncated: it ends inside a header/,
+  ],
+  'a whiteout-like device of overlayfs for an attribute': [
+    aci([pax({ 'SCHILY.xattr.trusted.overlay.opaque': 'y' }), file('../x')]),
+    /leads outside/,
+  ],
+  'a rootfs that is a hard link': [
+    archive([manifest, link('rootfs', 'manifest', '1')]),
+    /"rootfs" is no folder/,
+  ],
+  'a manifest in a folder of that name': [
+    archive([{ name: 'manifest', type: '5' }, rootfs]),
+    /"manifest" is no regular file/,
+  ],
+  'a manifest after a thousand slashes': [
+    archive([{ name: `${'/'.repeat(50)}manifest`, content: MANIFEST }, rootfs]),
+    /is absolute/,
+  ],
   'a control character in a name': [aci([file('x\u001b[31m\n')]), /"x\\u001b\[31m\\n" is neither/],
 };
 
