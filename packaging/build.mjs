@@ -92,7 +92,9 @@ function pack(modules, name) {
   const needed = new Set([name]);
   for (const one of needed) for (const other of modules.get(one).eager) needed.add(other);
   const functions = [...needed].map(
-    (one) => `${JSON.stringify(one)}(module,exports,require,__meta){${modules.get(one).code}}`,
+    // In parentheses V8 compiles a function at once, instead of reading it twice.
+    (one) =>
+      `${JSON.stringify(one)}:(function(module,exports,require,__meta){${modules.get(one).code}})`,
   );
   return `{${functions.join(',\n')}}`;
 }

@@ -1,4 +1,5 @@
 import { HttpClient } from '../http/client.ts';
+import type { ProgressDisplay } from '../http/download.ts';
 import type { ResolveOptions } from '../image/resolve.ts';
 import type { Context } from './context.ts';
 import { aciTrust, registryTrust } from './image-trust.ts';
@@ -10,6 +11,17 @@ export function httpClient({ config, globals }: Context): HttpClient {
     auth: config.auth,
     insecure: { tls: globals.insecure.has('tls'), http: globals.insecure.has('http') },
   });
+}
+
+/** Most runs download nothing, and to ask for a terminal costs them milliseconds. */
+function onFirstDownload(make: () => ProgressDisplay): ProgressDisplay {
+  let display: ProgressDisplay | undefined;
+  return {
+    start(label) {
+      display ??= make();
+      return display.start(label);
+    },
+  };
 }
 
 /** How a command gets its images; with `--quiet`, if it has that, only warnings are printed. */
@@ -29,6 +41,6 @@ export function imageSource(
     verify: aciTrust(context, client),
     dockerAuth: config.dockerAuth,
     verifyManifest: registryTrust(context, client, info),
-    ...(info && { info, progress: showProgress(stderr, info) }),
+    ...(info && { info, progress: onFirstDownload(() => showProgress(stderr, info)) }),
   };
 }
