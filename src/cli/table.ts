@@ -525,6 +525,7 @@ export const commands: readonly CommandSpec[] = [
     description: [
       'Shows the keys of each PUBKEY, a file or an https URL, and stores them once they are accepted. Without a PUBKEY, keys are discovered from PREFIX, the first part of image names.',
       'PREFIX ends where an element of a name does: example.com/app is for example.com/app and example.com/app/worker, not for example.com/apple.',
+      'Images of registries are verified by cosign.pub files in the same folders, trustedkeys/root.d and trustedkeys/prefix.d/PREFIX of the configuration, and by its policy.json (see containers-policy.json(5)).',
     ],
     flags: [
       {

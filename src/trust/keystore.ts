@@ -62,30 +62,24 @@ export function keyringFor(roots: TrustRoots, name: string | undefined): Keyring
   return { trusted, masked };
 }
 
-/** The cosign public keys for an image name, PEM, in the order of `keyringFor`. An empty one masks. */
-export function cosignKeysFor(roots: TrustRoots, name: string): KeyFile[] {
-  const byPlace = new Map<string | undefined, KeyFile>();
-  for (const { path, prefix } of foldersFor(roots, name)) {
-    const bytes = readKeyFile(join(path, cosignKeyName));
-    if (!bytes) continue;
-    const file = { path: join(path, cosignKeyName), fingerprint: '', prefix, bytes };
-    if (bytes.length > 0) byPlace.set(prefix, file);
-    else byPlace.delete(prefix);
-  }
-  return [...byPlace.values()];
+/**
+ * The cosign public keys for an image name, PEM, in the order of `keyringFor`. The administrator's for
+ * a prefix replaces the vendor's for it, also when it is empty.
+ */
+export function cosignKeysFor(roots: TrustRoots, name: string | undefined): KeyFile[] {
+  const files = foldersFor(roots, name).flatMap(cosignKeyFiles);
+  const byPlace = new Map(files.map((file) => [file.prefix, file]));
+  return [...byPlace.values()].filter(({ bytes }) => bytes.length > 0);
 }
 
-/** Every file of the keyring, in the order in which the folders count. */
+/** Every OpenPGP key file and mask of the keyring, in the order in which the folders count. */
 export function allKeyFiles(roots: TrustRoots): KeyFile[] {
-  const inBoth = [roots.system, roots.local];
-  return [
-    ...inBoth.flatMap((root) => keyFiles(rootFolder(root))),
-    ...inBoth.flatMap((root) =>
-      prefixesBelow(join(root, 'trustedkeys/prefix.d'), '').flatMap((prefix) =>
-        keyFiles(prefixFolder(root, prefix)),
-      ),
-    ),
-  ];
+  return allFolders(roots).flatMap(keyFiles);
+}
+
+/** Every cosign key file and mask of the keyring. */
+export function allCosignKeyFiles(roots: TrustRoots): KeyFile[] {
+  return allFolders(roots).flatMap(cosignKeyFiles);
 }
 
 /** Where a key of the administrator's belongs. */
@@ -137,6 +131,18 @@ function foldersFor({ system, local }: TrustRoots, name: string | undefined): Ke
   ];
 }
 
+function allFolders({ system, local }: TrustRoots): KeyFolder[] {
+  const inBoth = [system, local];
+  return [
+    ...inBoth.map(rootFolder),
+    ...inBoth.flatMap((root) =>
+      prefixesBelow(join(root, 'trustedkeys/prefix.d'), '').map((prefix) =>
+        prefixFolder(root, prefix),
+      ),
+    ),
+  ];
+}
+
 /** A name and its parents, shortest first; none of a name that is not safe as a path. */
 function prefixesOf(name: string): string[] {
   const parts = name.split('/');
@@ -171,6 +177,12 @@ function keyFiles({ path: folder, prefix }: KeyFolder): KeyFile[] {
       const bytes = readKeyFile(path);
       return bytes ? [{ path, fingerprint: name, prefix, bytes }] : [];
     });
+}
+
+function cosignKeyFiles({ path: folder, prefix }: KeyFolder): KeyFile[] {
+  const path = join(folder, cosignKeyName);
+  const bytes = readKeyFile(path);
+  return bytes ? [{ path, fingerprint: cosignKeyName, prefix, bytes }] : [];
 }
 
 function entries(folder: string) {

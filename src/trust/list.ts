@@ -1,6 +1,10 @@
+import { createHash } from 'node:crypto';
+import { type CosignKey, readCosignKey } from './cosign.ts';
 import { TrustError } from './error.ts';
 import {
+  allCosignKeyFiles,
   allKeyFiles,
+  cosignKeysFor,
   type KeyFile,
   keyringFor,
   localKeyPath,
@@ -15,7 +19,9 @@ import { readStoredKey } from './verify.ts';
 export interface ListedKey {
   /** Undefined: trusted for all images. */
   readonly prefix: string | undefined;
+  /** Of an OpenPGP key; `sha256:HEX` of a cosign key in DER form. */
   readonly fingerprint: string;
+  /** What an OpenPGP key claims; a cosign key claims nothing. */
   readonly identities: readonly string[];
   /** The file. */
   readonly location: string;
@@ -24,7 +30,7 @@ export interface ListedKey {
 }
 
 /**
- * Every key of the keyring.
+ * Every key of the keyring, those of cosign last.
  *
  * @param broken gets what is wrong with a file that is left out
  */
@@ -33,20 +39,35 @@ export async function listKeys(
   broken: (error: TrustError) => void,
 ): Promise<ListedKey[]> {
   const listed: ListedKey[] = [];
-  for (const file of allKeyFiles(roots).filter(({ bytes }) => bytes.length > 0))
-    try {
-      listed.push({
-        prefix: file.prefix,
-        fingerprint: file.fingerprint,
-        identities: identities(await readStoredKey(file)),
-        location: file.path,
-        masked: keyringFor(roots, file.prefix).trusted.get(file.fingerprint)?.path !== file.path,
-      });
-    } catch (error) {
-      if (!(error instanceof TrustError)) throw error;
-      broken(error);
-    }
+  const add = async (files: KeyFile[], describe: (file: KeyFile) => Promise<ListedKey>) => {
+    for (const file of files.filter(({ bytes }) => bytes.length > 0))
+      try {
+        listed.push(await describe(file));
+      } catch (error) {
+        if (!(error instanceof TrustError)) throw error;
+        broken(error);
+      }
+  };
+  await add(allKeyFiles(roots), async (file) => ({
+    prefix: file.prefix,
+    fingerprint: file.fingerprint,
+    identities: identities(await readStoredKey(file)),
+    location: file.path,
+    masked: keyringFor(roots, file.prefix).trusted.get(file.fingerprint)?.path !== file.path,
+  }));
+  await add(allCosignKeyFiles(roots), async ({ path, prefix, bytes }) => ({
+    prefix,
+    fingerprint: cosignFingerprint(readCosignKey(bytes, path)),
+    identities: [],
+    location: path,
+    masked: !cosignKeysFor(roots, prefix).some((key) => key.path === path),
+  }));
   return listed;
+}
+
+function cosignFingerprint({ key }: CosignKey): string {
+  const der = key.export({ type: 'spki', format: 'der' });
+  return `sha256:${createHash('sha256').update(der).digest('hex')}`;
 }
 
 /** Which keys are meant: those of one place, or wherever the key is. */

@@ -26,7 +26,7 @@ export async function run({ flags, globals, report, stdout }: Context): Promise<
         ...keys.map(({ prefix = '(root)', fingerprint, identities, location, masked }) => [
           prefix,
           fingerprint,
-          `${identities[0] ?? '-'}${masked ? ' (masked)' : ''}`,
+          `${identities[0] ?? (fingerprint.startsWith('sha256:') ? 'cosign key' : '-')}${masked ? ' (masked)' : ''}`,
           location,
         ]),
       ]),

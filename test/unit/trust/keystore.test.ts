@@ -1,8 +1,11 @@
+import { execFileSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { cosignKeysFor, keyringFor, writeKeyFile } from '../../../src/trust/keystore.ts';
 import { listKeys, removeKey } from '../../../src/trust/list.ts';
+import { CosignKeyPair } from './cosign-maker.ts';
 import { startGnupg } from './gnupg.ts';
 import { TrustScratch } from './scratch.ts';
 
@@ -168,6 +171,20 @@ test('the list has keys of both roots, tells masked ones, and reports what is no
     }),
   ]);
   expect(broken).toEqual(['fingerprint-mismatch']);
+});
+
+test('the list has cosign keys, with a fingerprint as openssl gives it', async () => {
+  const scratch = new TrustScratch();
+  const { pem } = new CosignKeyPair();
+  const path = scratch.key('sys', 'localhost:5000/team', 'cosign.pub', pem);
+  scratch.key('sys', undefined, 'cosign.pub', pem);
+  scratch.key('local', undefined, 'cosign.pub', '');
+  const der = execFileSync('openssl', ['pkey', '-pubin', '-in', path, '-outform', 'DER']);
+  const fingerprint = `sha256:${createHash('sha256').update(der).digest('hex')}`;
+  expect(await listKeys(scratch.roots, () => {})).toEqual([
+    expect.objectContaining({ prefix: undefined, fingerprint, masked: true }),
+    { prefix: 'localhost:5000/team', fingerprint, identities: [], location: path, masked: false },
+  ]);
 });
 
 test("removing a key deletes the administrator's file and masks the vendor's", () => {
