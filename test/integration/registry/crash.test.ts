@@ -98,7 +98,8 @@ test(`a fetch killed at ${KILLS} moments leaves a store that is whole, and the n
       expect(contentOf(store, tree)).toBe(contentOf(good, tree));
       expect(existsSync(store.blobPath(tree))).toBe(true);
     }
-    for (const { layers } of store.list()) expect(trees).toEqual(expect.arrayContaining([...layers]));
+    for (const { layers } of store.list())
+      expect(trees).toEqual(expect.arrayContaining([...layers]));
     expect(await fetch(store)).toBe(key);
     clearLeftovers(store);
     expect(readdirSync(store.path('tmp'))).toEqual([]);

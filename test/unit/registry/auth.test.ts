@@ -82,6 +82,13 @@ function wanting(header: string | string[], tokens = ['T1'], special: Special = 
 
 const bearer = (realm: string) => `Bearer realm="${realm}/token",service="reg"`;
 
+/** As docker login leaves one. */
+function keepIdentityToken(host: string): void {
+  const path = join(store.dataDir, '..', 'auth.json');
+  writeFileSync(path, JSON.stringify({ auths: { [host]: { identitytoken: 'I' } } }));
+  process.env['REGISTRY_AUTH_FILE'] = path;
+}
+
 describe('a token', () => {
   const orders = [
     [0, 1, 2],
@@ -181,9 +188,7 @@ describe('a token', () => {
   test('is got for an identity token by a form', async () => {
     const tokens = await serveTokens();
     const { host } = await wanting(bearer(tokens.origin));
-    const path = join(store.dataDir, '..', 'auth.json');
-    writeFileSync(path, JSON.stringify({ auths: { [host]: { identitytoken: 'I' } } }));
-    process.env['REGISTRY_AUTH_FILE'] = path;
+    keepIdentityToken(host);
     await fetch(host, false);
     expect(tokens.seen).toEqual(['POST /token']);
     expect(tokens.bodies).toEqual([
@@ -283,6 +288,17 @@ describe('credentials', () => {
     expect(tokens.seen).toEqual([]);
     await fetch(host, true, { tls: false, http: true });
     expect(tokens.seen).toEqual(['GET /token?service=reg&scope=repository%3Aapp%3Apull']);
+  });
+
+  test('that are an identity token are not sent to a token server of plain HTTP', async () => {
+    const tokens = await serveTokens(false);
+    const { host } = await wanting(bearer(tokens.origin));
+    keepIdentityToken(host);
+    await expect(fetch(host, false, { tls: false, http: true })).rejects.toMatchObject({
+      status: 401,
+      message: expect.stringContaining('credentials are not sent over plain HTTP'),
+    });
+    expect(tokens.seen).toEqual([]);
   });
 
   test('are not asked for where the registry is open', async () => {
