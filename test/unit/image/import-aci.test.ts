@@ -135,7 +135,7 @@ describe('what is stored', () => {
     closeSync(openSync(at('holes'), 'w'));
     truncateSync(at('holes'), 1 << 30);
     appendFileSync(at('holes'), 'end');
-    utimesSync(at('suid'), 1, 1.123456789);
+    execFileSync('touch', ['--date=@1.123456789', at('suid')]);
     utimesSync(at('closed'), 1, 2);
     const packed = pack(
       folder,
@@ -150,6 +150,8 @@ describe('what is stored', () => {
     expect(lstatSync(join(store.treeRoot(image.key), 'holes')).blocks).toBeLessThan(100);
     const inode = (name: string): number => lstatSync(join(store.treeRoot(image.key), name)).ino;
     expect(inode('hard')).toBe(inode('suid'));
+    const { mtimeNs } = lstatSync(join(store.treeRoot(image.key), 'suid'), { bigint: true });
+    expect(mtimeNs).toBe(1_123_456_789n);
   });
 
   test.each([
@@ -402,6 +404,24 @@ describe('a store that takes no more', () => {
       });
       for (const part of ['blob', 'image', 'tree', 'tmp'] as const)
         expect(readdirSync(store.path(part))).toEqual([]);
+    });
+  });
+
+  test('a bomb is refused before the disk is full', async () => {
+    await withMount('size=256m', async (folder) => {
+      const path = join(folder, 'a.aci');
+      const zeros = Buffer.alloc(8 << 20);
+      const members = Array.from({ length: 40 }, (_, n) => ({
+        name: `rootfs/${n}`,
+        content: zeros,
+      }));
+      writeFileSync(path, gzipSync(aci(members), { level: 1 }));
+      await expect(importAci(openStore(join(folder, 'data')), path)).rejects.toMatchObject({
+        code: 'io',
+        message: expect.stringMatching(
+          /a\.aci: no space left on the disk for the entry "rootfs\/\d+" of 8388608 bytes: \d+ are free$/,
+        ),
+      });
     });
   });
 
