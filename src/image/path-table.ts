@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 /**
  * A small number for each of many paths, in 9 bytes a slot: instead of the path it keeps 64 bits of a
  * hash whose key is secret and new for each table. So that an archive can't be made for which two paths
- * are taken for one; by chance, two of two million are in one of ten million tables.
+ * are taken for one; by chance, two of a million are in one of tens of millions of tables.
  */
 export class PathTable {
   readonly #key = new Int32Array(new Uint8Array(randomBytes(16)).buffer);
