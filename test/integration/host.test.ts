@@ -1,6 +1,6 @@
 // @vm: the host itself has to hold on both kinds.
 import { execFileSync } from 'node:child_process';
-import { readdirSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
 import { Host, hostKind, hostSuite, needs, startHost } from '../lib/host.ts';
@@ -151,6 +151,26 @@ function traces(name: string): string[] {
   ].filter((line) => line.includes(name));
 }
 
+/** Descriptors that keep namespaces, and so their numbers, from being used again. */
+function holdNamespaces(ids: readonly string[]): number[] {
+  const kinds = ['cgroup', 'ipc', 'mnt', 'net', 'pid', 'uts'];
+  const links = readdirSync('/proc')
+    .filter((pid) => /^\d+$/.test(pid))
+    .flatMap((pid) => kinds.map((kind) => `/proc/${pid}/ns/${kind}`));
+  return ids.flatMap((id) => {
+    const link = links.find((path) => linkTarget(path)?.includes(`[${id}]`));
+    return link ? [openSync(link, 'r')] : [];
+  });
+}
+
+function linkTarget(path: string): string | undefined {
+  try {
+    return readlinkSync(path);
+  } catch {
+    return undefined;
+  }
+}
+
 function namespaces(): string[] {
   const lines = execFileSync('lsns', ['--noheadings', '--output', 'NS,TYPE,COMMAND'])
     .toString()
@@ -181,9 +201,12 @@ describe('after its end the host has left nothing', () => {
     await work.printed(/ready/);
     expect(traces(other.name)).not.toEqual([]);
     expect(namespaces()).toEqual(expect.arrayContaining(own));
+    // The kernel gives a number that is free to the next namespace, of a host of another test.
+    const held = holdNamespaces(own);
     await other.stop();
     expect(traces(other.name)).toEqual([]);
     expect(namespaces().filter((id) => own.includes(id))).toEqual([]);
+    held.forEach(closeSync);
   });
 
   test('when its owner was killed, once the next one starts', async () => {
