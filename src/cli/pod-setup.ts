@@ -33,12 +33,21 @@ export async function preparePodFor(
   const content = await podContent(store, args, options);
   return preparePod({
     ...content,
+    manifest: withInsecureOptions(content.manifest, context),
     store,
     stage1,
     noOverlay: args.noOverlay,
     announce,
     warn: context.note,
   });
+}
+
+/** Records in the pod which protections it was made without. */
+function withInsecureOptions(manifest: PodManifest, { globals }: Context): PodManifest {
+  if (globals.insecure.size === 0) return manifest;
+  const value = [...globals.insecure].join(',');
+  const annotation = { name: 'coreos.com/rkt/insecure-options', value };
+  return { ...manifest, annotations: [...manifest.annotations, annotation] };
 }
 
 interface PodContent {

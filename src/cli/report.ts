@@ -9,8 +9,20 @@ export function errorText(prefix: string, error: unknown, debug: boolean): strin
   const [message = 'unknown error'] = chain;
   if (debug)
     return chain.map((text, depth) => `${depth === 0 ? prefix : indent(depth)}${text}\n`).join('');
-  const innermost = chain.at(-1) ?? '';
+  const cause = innermostCause(error);
+  const innermost = isSchemaReport(cause) ? '' : (chain.at(-1) ?? '');
   return `${prefix}${message}${message.includes(innermost) ? '' : `: ${innermost}`}\n`;
+}
+
+/** The schema library's own report, a page of JSON: our message has said what is in it. */
+function isSchemaReport(error: unknown): boolean {
+  return error instanceof Error && 'issues' in error;
+}
+
+function innermostCause(error: unknown): unknown {
+  let at = error;
+  while (at instanceof Error && at.cause !== undefined && at.cause !== null) at = at.cause;
+  return at;
 }
 
 function indent(depth: number): string {

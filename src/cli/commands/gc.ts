@@ -4,6 +4,8 @@ import { collectPods } from '../../pod/gc.ts';
 import type { Context } from '../context.ts';
 import { durationFlag } from '../duration.ts';
 
+const DAY = 24 * 3600 * 1000;
+
 /** Collects pods that have ended, prepared ones that nobody ran, and what was left half made. */
 export async function run({ globals, flags, note, report }: Context): Promise<number> {
   const options = {
@@ -12,6 +14,7 @@ export async function run({ globals, flags, note, report }: Context): Promise<nu
     markOnly: flags.bool('mark-only'),
   };
   await collectPods(globals.dataDir, options, { note, failed: report });
-  if (!options.markOnly) clearLeftovers(openStore(globals.dataDir));
+  // A download that was cut off may still be gone on with.
+  if (!options.markOnly) clearLeftovers(openStore(globals.dataDir), Date.now() - DAY);
   return 0;
 }

@@ -19,6 +19,37 @@ function mask(...numbers: readonly number[]): string {
 const [CHOWN, KILL, NET_BIND, NET_RAW, SYS_ADMIN] = [0, 5, 10, 13, 21];
 const DEFAULT = mask(0, 1, 3, 4, 5, 6, 7, 8, 10, 13, 18, 27, 29, 31);
 
+describe('device nodes that an app makes', () => {
+  // /dev/null's numbers: a node that works would swallow what is written to it.
+  const write = (path: string) => `mknod ${path} c 1 3 && { echo x > ${path}; }`;
+
+  test.each(['/null', '/etc/null', '/tmp/null', '/run/null', '/dev/shm/null'])(
+    'at %s cannot be opened',
+    async (path) => {
+      const { code, stderr } = await box.run(write(path));
+      expect(stderr).toMatch(/Permission denied/);
+      expect(code).not.toBe(0);
+    },
+  );
+
+  test('in a volume cannot be opened', async () => {
+    const { stderr } = await box.run(write('/data/null'), {
+      pod: ['--volume=data,kind=empty'],
+      app: ['--mount=volume=data,target=/data'],
+    });
+    expect(stderr).toMatch(/Permission denied/);
+  });
+
+  test('cannot be made in /dev', async () => {
+    expect((await box.run(write('/dev/mine'))).stderr).toMatch(/Read-only file system/);
+  });
+
+  test('cannot be opened in a copied root either', async () => {
+    const { stderr } = await box.run(write('/null'), { pod: ['--no-overlay'] });
+    expect(stderr).toMatch(/Permission denied/);
+  });
+});
+
 describe('capabilities', () => {
   test('are the 14 default ones, as bounding set and of root', async () => {
     expect(await confinement()).toMatchObject({ CapBnd: DEFAULT, CapEff: DEFAULT, CapInh: mask() });

@@ -12,6 +12,16 @@ const given = () =>
   `{ "acKind":"PodManifest",\n "acVersion":"0.8.11", "unknown": [1 ],\n "apps":[{"name":"box","image":{"name":"${BOX}","id":"${box.keys.get(BOX)}"},"app":{"exec":["/bin/echo","given"],"user":"0","group":"0"}}]}\n`;
 
 describe('rkt prepare', () => {
+  test('records the protections that were turned off', async () => {
+    const flags = ['--insecure-options=image,paths', 'prepare', BOX];
+    const { stdout } = await box.local.rkt(flags);
+    const manifest = await box.local.rkt(['cat-manifest', stdout.trim()]);
+    expect(JSON.parse(manifest.stdout).annotations).toContainEqual({
+      name: 'coreos.com/rkt/insecure-options',
+      value: 'image,paths',
+    });
+  });
+
   test.each([[['--quiet']], [[]]])(
     'with %j prints exactly the UUID and a newline',
     async (flags) => {
