@@ -13,7 +13,6 @@ import { preparePod } from '../pod/prepare.ts';
 import { ownStage1, type Stage1Choice as Stage1Image } from '../pod/stage1-choice.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
-import { insecureWarning } from './globals.ts';
 import { imageSource } from './image-source.ts';
 import type { PrepareArguments, Stage1Choice } from './run-args.ts';
 
@@ -25,8 +24,6 @@ export async function preparePodFor(
 ): Promise<HeldPod> {
   if (args.privateUsers)
     throw new CliError('flag-value', '--private-users is not supported by this version');
-  const warning = insecureWarning(context.globals.insecure);
-  if (warning) context.note(warning);
   const store = new Store(context.globals.dataDir);
   const options = imageSource(context, args.pullPolicy);
   const stage1 = await findStage1(store, args.stage1, context, options);

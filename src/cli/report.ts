@@ -9,20 +9,15 @@ export function errorText(prefix: string, error: unknown, debug: boolean): strin
   const [message = 'unknown error'] = chain;
   if (debug)
     return chain.map((text, depth) => `${depth === 0 ? prefix : indent(depth)}${text}\n`).join('');
-  const cause = innermostCause(error);
-  const innermost = isSchemaReport(cause) ? '' : (chain.at(-1) ?? '');
+  const innermost = oneLine(errorChain(innermostCause(error))[0] ?? '');
   return `${prefix}${message}${message.includes(innermost) ? '' : `: ${innermost}`}\n`;
 }
 
-/** The schema library's own report, a page of JSON: our message has said what is in it. */
-function isSchemaReport(error: unknown): boolean {
-  return error instanceof Error && 'issues' in error;
-}
-
+/** The last cause that says something to a user: not a schema library's own page of JSON. */
 function innermostCause(error: unknown): unknown {
-  let at = error;
-  while (at instanceof Error && at.cause !== undefined && at.cause !== null) at = at.cause;
-  return at;
+  const cause = error instanceof Error ? error.cause : undefined;
+  const isReport = cause instanceof Error && 'issues' in cause;
+  return cause === undefined || cause === null || isReport ? error : innermostCause(cause);
 }
 
 function indent(depth: number): string {

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readFileSync, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
 import { openInRootFd } from './syscalls.ts';
 
 /**
@@ -21,11 +21,13 @@ export function statInRoot(root: string, path: string): Stats | undefined {
   return withPath(root, path, (fd) => fstatSync(fd));
 }
 
-/** The text of a regular file inside `root`. */
+/** More than any /etc/passwd has; a hostile one could be as long as it likes. */
+const MAX_TEXT = 4 << 20;
+
+/** The text of a regular file inside `root`, as far as it is looked at. */
 export function readInRoot(root: string, path: string): string | undefined {
-  return withPath(root, path, (fd) =>
-    fstatSync(fd).isFile() ? readFileSync(`/proc/self/fd/${fd}`, 'utf8') : undefined,
-  );
+  if (!statInRoot(root, path)?.isFile()) return undefined;
+  return readHeadInRoot(root, path, MAX_TEXT).toString('utf8');
 }
 
 /** The first bytes of a regular file inside `root`; empty when there is no such file. */
@@ -34,7 +36,7 @@ export function readHeadInRoot(root: string, path: string, size: number): Buffer
     if (!fstatSync(fd).isFile()) return undefined;
     const file = openSync(`/proc/self/fd/${fd}`, 'r');
     try {
-      const buffer = Buffer.alloc(size);
+      const buffer = Buffer.allocUnsafe(Math.min(size, fstatSync(file).size));
       return buffer.subarray(0, readSync(file, buffer));
     } finally {
       closeSync(file);
@@ -60,7 +62,11 @@ export function inFolderOfRoot(root: string, path: string, action: (folder: stri
   });
 }
 
-/** Calls `action` with a path of this process that stands for `path` inside `root`. */
+/** Calls `action` with a path of this process that stands for `path` inside `root`, which exists. */
 export function onPathOfRoot(root: string, path: string, action: (path: string) => void): void {
-  withPath(root, path, (fd) => action(`/proc/self/fd/${fd}`));
+  const found = withPath(root, path, (fd) => {
+    action(`/proc/self/fd/${fd}`);
+    return true;
+  });
+  if (!found) throw new Error(`${path} leads nowhere inside ${root}`);
 }

@@ -1,7 +1,7 @@
 import { lstatSync, mkdirSync, readlinkSync, type Stats, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { inFolderOfRoot, onPathOfRoot } from './inroot.ts';
-import { MS, mount } from './syscalls.ts';
+import { MS, makeReadOnly, mount } from './syscalls.ts';
 
 /**
  * Mounts something at a path of a root file system that is not ours. Symlinks on the way lead where
@@ -20,7 +20,7 @@ export function bindInRoot(
 
 /** Makes an existing mount of such a root read-only. */
 export function remountReadOnly(root: string, target: string): void {
-  onPathOfRoot(root, target, (path) => mount('', path, '', MS.BIND | MS.REMOUNT | MS.RDONLY));
+  onPathOfRoot(root, target, makeReadOnly);
 }
 
 /** As many symlinks as the kernel follows on one path: path_resolution(7). */

@@ -68,11 +68,6 @@ export function flock(fd: number, kind: keyof typeof LOCK, wait: boolean): boole
   }
 }
 
-/** Gives up a lock before its descriptor is closed: flock(2). */
-export function unlock(fd: number): void {
-  check(native('int flock(int fd, int operation)')(fd, 8), 'unlock', `of descriptor ${fd}`);
-}
-
 /** mount(2) flags. */
 export const MS = {
   RDONLY: 1,
@@ -82,9 +77,7 @@ export const MS = {
   REMOUNT: 32,
   BIND: 4096,
   REC: 16384,
-  PRIVATE: 1 << 18,
   SLAVE: 1 << 19,
-  SHARED: 1 << 20,
 } as const;
 
 /** mount(2). The process must own its mount namespace (see `unshareMounts`). */
@@ -98,14 +91,24 @@ export function mount(source: string, target: string, type = '', flags = 0, opti
 const SYS_mount_setattr = 442;
 const AT_FDCWD = -100;
 const AT_RECURSIVE = 0x8000;
+const MOUNT_ATTR_RDONLY = 1;
 const MOUNT_ATTR_NODEV = 4;
 
 /** Device nodes below this mount, and below those in it, open nothing: mount_setattr(2). */
 export function forbidDevices(target: string): void {
+  setMountAttribute(target, MOUNT_ATTR_NODEV);
+}
+
+/** Makes a mount and those in it read-only, and leaves their other options: mount_setattr(2). */
+export function makeReadOnly(target: string): void {
+  setMountAttribute(target, MOUNT_ATTR_RDONLY);
+}
+
+function setMountAttribute(target: string, attribute: number): void {
   const call = native(
     'long syscall(long number, long dir, const char *path, long flags, void *attr, long size)',
   );
-  const attr = new BigUint64Array([BigInt(MOUNT_ATTR_NODEV), 0n, 0n, 0n]);
+  const attr = new BigUint64Array([BigInt(attribute), 0n, 0n, 0n]);
   const set = Buffer.from(attr.buffer);
   check(
     call(SYS_mount_setattr, AT_FDCWD, target, AT_RECURSIVE, set, set.length),

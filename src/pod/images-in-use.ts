@@ -1,10 +1,10 @@
-import { readdirSync } from 'node:fs';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
 import { readPodManifest } from '../stage1/pod-files.ts';
 import { GROUPS, type Group } from './layout.ts';
-import { listPods, type Pod } from './pods.ts';
+import { listPods, type Pod, refreshPod } from './pods.ts';
 
 /** What pods need of the store. */
 export interface InUse {
@@ -19,11 +19,17 @@ const NEEDING: readonly Group[] = GROUPS.filter((group) => group !== 'garbage');
 
 /** The images and trees that any pod needs. Hold the prepare lock, else a new pod is overlooked. */
 export function imagesInUse(dataDir: string): InUse {
-  const pods = listPods(dataDir, NEEDING);
-  return {
-    images: new Set(pods.flatMap(imagesOf)),
-    trees: new Set(pods.flatMap(treesOf)),
-  };
+  const images = new Set<string>();
+  const trees = new Set<string>();
+  for (const found of listPods(dataDir, NEEDING)) {
+    // A pod that has been started meanwhile is found again where it is now.
+    for (let pod: Pod | undefined = found; pod; ) {
+      for (const id of imagesOf(pod)) images.add(id);
+      for (const id of treesOf(pod)) trees.add(id);
+      pod = existsSync(pod.folder) ? undefined : refreshPod(dataDir, pod.uuid);
+    }
+  }
+  return { images, trees };
 }
 
 /** The UUID of a running pod that has a tree mounted, or undefined. */

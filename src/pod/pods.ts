@@ -108,9 +108,14 @@ export function markedAt(pod: Pod): Date {
   return statSync(pod.folder).ctime;
 }
 
+/** What does not look like a pod is nobody's to collect. */
+const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
 function uuidsOf(dataDir: string, group: Group): string[] {
   try {
-    return readdirSync(groupFolder(dataDir, group)).sort();
+    return readdirSync(groupFolder(dataDir, group))
+      .filter((name) => UUID.test(name))
+      .sort();
   } catch (error) {
     if (errnoOf(error) === 'ENOENT') return [];
     throw error;
@@ -124,7 +129,7 @@ function look(dataDir: string, group: Group, uuid: string): Pod | undefined {
     const locked = states.locked !== states.free ? isLocked(folder) : statSync(folder) && false;
     return { uuid, group, folder, state: locked ? states.locked : states.free };
   } catch (error) {
-    if (errnoOf(error) === 'ENOENT') return undefined;
+    if (errnoOf(error) === 'ENOENT' || errnoOf(error) === 'ENOTDIR') return undefined;
     throw error;
   }
 }

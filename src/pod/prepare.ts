@@ -12,6 +12,7 @@ import { checkRunnable, type PodManifest, serializeImageManifest } from '../appc
 import { layersOf } from '../image/closure.ts';
 import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
+import { errnoOf } from '../os/error.ts';
 import { ensureFolder } from '../os/files.ts';
 import { type Lock, lockFile } from '../os/lock.ts';
 import { syncfs } from '../os/syscalls.ts';
@@ -76,15 +77,28 @@ export function keepPrepared(dataDir: string, { pod, lock }: HeldPod): Pod {
 
 function createPod(dataDir: string): HeldPod {
   for (const group of GROUPS) ensureFolder(groupFolder(dataDir, group));
+  // A collection at the same time may take a folder that nobody has locked yet: make another.
+  for (;;) {
+    const held = tryCreatePod(dataDir);
+    if (held) return held;
+  }
+}
+
+function tryCreatePod(dataDir: string): HeldPod | undefined {
   // The kernel's random UUIDs are of version 4, and cheaper than loading a library for them.
   const uuid = readFileSync('/proc/sys/kernel/random/uuid', 'utf8').trim();
   const embryo = podFolder(dataDir, 'embryo', uuid);
   mkdirSync(embryo, { mode: 0o750 });
-  const pod: Pod = { uuid, group: 'embryo', folder: embryo, state: 'embryo' };
-  const lock = lockPod(pod);
-  if (!lock) throw new PodError('busy', `cannot lock the new pod ${uuid}: its folder went away`);
+  const lock = lockPod({ uuid, group: 'embryo', folder: embryo, state: 'embryo' });
+  if (!lock) return undefined;
   const folder = podFolder(dataDir, 'prepare', uuid);
-  renameSync(embryo, folder);
+  try {
+    renameSync(embryo, folder);
+  } catch (error) {
+    lock.release();
+    if (errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
   return { pod: { uuid, group: 'prepare', folder, state: 'preparing' }, lock };
 }
 

@@ -1,5 +1,5 @@
 import { spawn } from 'node:child_process';
-import { readlinkSync, watch } from 'node:fs';
+import { closeSync, openSync, readlinkSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
@@ -99,7 +99,12 @@ async function lockIsFree(folder: string, until: number, signal?: AbortSignal): 
   const limit = Number.isFinite(until)
     ? [`--timeout=${Math.max(0.001, (until - Date.now()) / 1000)}`]
     : [];
-  const waiter = spawn('flock', ['--shared', ...limit, folder, 'true'], { stdio: 'ignore' });
+  // By descriptor: given a path that is gone, flock would make it.
+  const fd = openSync(folder, 'r');
+  const waiter = spawn('flock', ['--shared', ...limit, '3'], {
+    stdio: ['ignore', 'ignore', 'ignore', fd],
+  });
+  closeSync(fd);
   signal?.addEventListener('abort', () => waiter.kill());
   return new Promise((resolve, reject) => {
     waiter.once('error', reject);

@@ -1,3 +1,4 @@
+import { writeSync } from 'node:fs';
 import { basename } from 'node:path';
 import { unshareMounts } from '../os/syscalls.ts';
 import { parseRunArgv } from './contract.ts';
@@ -22,7 +23,7 @@ export async function stage1Entry(stage1: Stage1): Promise<void> {
         return await runPod(stage1, argv);
     }
   } catch (error) {
-    process.stderr.write(`stage1: ${error instanceof Error ? error.message : error}\n`);
+    writeSync(2, `stage1: ${error instanceof Error ? error.message : error}\n`);
     process.exitCode = 254;
   }
 }
@@ -34,6 +35,11 @@ async function runPod(stage1: Stage1, argv: readonly string[]): Promise<never> {
     throw new Stage1Error(
       'bad-arguments',
       'cannot hold the lock of the pod: RKT_LOCK_FD is not set',
+    );
+  if (run.privateUsers)
+    throw new Stage1Error(
+      'unsupported',
+      'this stage1 has no user namespaces: leave --private-users out',
     );
   unshareMounts();
   return stage1.run({ uuid, folder: process.cwd(), lockFd }, run);

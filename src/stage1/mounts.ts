@@ -4,6 +4,8 @@ import { Stage1Error } from './error.ts';
 
 /** A volume as one app sees it. */
 export interface AppMount {
+  /** Names the volume in the pod: its name, or APP_NAME for one of the app's own. */
+  readonly id: string;
   readonly volume: Volume;
   /** Absolute, inside the app's root. */
   readonly target: string;
@@ -17,8 +19,6 @@ export interface AppMount {
  * of them covers, from the pod's volume of the same name or else an empty volume of their own.
  */
 export function appMounts(pod: PodManifest, app: RuntimeApp, section: App): AppMount[] {
-  const targets = new Set(app.mounts.map((mount) => posix.normalize(`${mount.path}/`)));
-  const points = section.mountPoints.filter((p) => !targets.has(posix.normalize(`${p.path}/`)));
   const asked = app.mounts.map(({ volume: name, path, appVolume }) => {
     const volume = appVolume ?? pod.volumes.find((candidate) => candidate.name === name);
     if (!volume)
@@ -26,25 +26,33 @@ export function appMounts(pod: PodManifest, app: RuntimeApp, section: App): AppM
         'app-setup',
         `app "${app.name}" mounts a volume "${name}" at ${path} that the pod does not have`,
       );
-    return { volume, target: targetOf(path, section), implicit: false };
+    const id = appVolume ? ownId(app, appVolume.name) : volume.name;
+    return { id, volume, target: targetOf(path, section), implicit: false };
   });
-  const implied = points.map((point) => {
-    const named = pod.volumes.find((volume) => volume.name === point.name);
-    return {
-      volume: named ?? implicitVolume(`${app.name}-${point.name}`),
-      target: point.path,
-      implicit: named === undefined,
-    };
-  });
-  return [...asked, ...implied].map(({ volume, target, implicit }) => ({
-    volume,
-    target,
-    implicit,
-    readOnly:
-      volume.readOnly ??
-      section.mountPoints.find((point) => point.path === target)?.readOnly ??
-      false,
+  const covered = new Set(asked.map(({ target }) => canonical(target)));
+  const implied = section.mountPoints
+    .filter((point) => !covered.has(canonical(point.path)))
+    .map((point) => {
+      const named = pod.volumes.find((volume) => volume.name === point.name);
+      const volume = named ?? implicitVolume(`${app.name}-${point.name}`);
+      const id = named ? named.name : ownId(app, point.name);
+      return { id, volume, target: point.path, implicit: named === undefined };
+    });
+  const readOnlyAt = (target: string) =>
+    section.mountPoints.find((point) => canonical(point.path) === canonical(target))?.readOnly;
+  return [...asked, ...implied].map((mount) => ({
+    ...mount,
+    readOnly: mount.volume.readOnly ?? readOnlyAt(mount.target) ?? false,
   }));
+}
+
+/** No app and no volume has an underscore in its name (ACName), so this is nobody else's. */
+function ownId(app: RuntimeApp, volume: string): string {
+  return `${app.name}_${volume}`;
+}
+
+function canonical(path: string): string {
+  return posix.normalize(`${path}/`);
 }
 
 /** A mount may name an image's mount point instead of a path. */
@@ -58,6 +66,6 @@ function implicitVolume(name: string): Volume {
 }
 
 /** The volumes that any of the mounts uses, each once. */
-export function usedVolumes(mounts: readonly AppMount[]): Volume[] {
-  return [...new Map(mounts.map((mount) => [mount.volume.name, mount.volume])).values()];
+export function usedVolumes(mounts: readonly AppMount[]): AppMount[] {
+  return [...new Map(mounts.map((mount) => [mount.id, mount])).values()];
 }

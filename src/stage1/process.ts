@@ -53,10 +53,15 @@ function groupId(root: string, section: App, uid: number, app: string): number {
 
 function numericId(root: string, kind: 'user' | 'group', text: string, app: string): number {
   const id = lookUpId(root, kind, text);
-  if (id !== undefined) return id;
+  if (id !== undefined && id <= MAX_ID) return id;
+  if (id !== undefined)
+    throw new Stage1Error('app-setup', `the ${kind} ${id} of app "${app}" is out of range`);
   const where = text.startsWith('/') ? 'no such path' : `not in its /etc/${databases[kind]}`;
   throw new Stage1Error('app-setup', `cannot find the ${kind} "${text}" of app "${app}": ${where}`);
 }
+
+/** The highest number of a user or group; the one above stands for none: credentials(7). */
+const MAX_ID = 0xffff_fffe;
 
 const databases = { user: 'passwd', group: 'group' } as const;
 
@@ -81,6 +86,11 @@ function findExecutable(
   const [file] = section.exec;
   if (!file)
     throw new Stage1Error('app-setup', `app "${app}" has an empty "exec" (try --exec=BINARY)`);
+  if (/["'\\]|\p{Cc}|\/$/u.test(file))
+    throw new Stage1Error(
+      'app-setup',
+      `app "${app}" cannot run ${JSON.stringify(file)}: not a path`,
+    );
   if (file.startsWith('/')) return file;
   const cwd = section.workingDirectory || '/';
   if (file.includes('/')) return posix.join(cwd, file);

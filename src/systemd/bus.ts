@@ -20,9 +20,16 @@ export class SystemBus {
   readonly #bus: MessageBus;
   readonly #abandon = new Set<(error: Error) => void>();
   #ended: SystemdError | undefined;
+  /** Rejects when the connection ends, for those who wait for a signal. */
+  readonly ended: Promise<never>;
+  #tellEnd: (error: Error) => void = () => {};
 
   private constructor(bus: MessageBus) {
     this.#bus = bus;
+    this.ended = new Promise((_, reject) => {
+      this.#tellEnd = reject;
+    });
+    this.ended.catch(() => {});
     bus.on('error', (error: unknown) => this.#end(error));
     streamOf(bus)?.once('close', () => this.#end(undefined));
   }
@@ -108,6 +115,7 @@ export class SystemBus {
       'cannot use the system bus: is dbus running?',
       cause,
     );
+    this.#tellEnd(this.#ended);
     for (const abandon of this.#abandon) abandon(this.#ended);
   }
 }

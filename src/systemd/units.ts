@@ -46,8 +46,13 @@ export async function startPodService(bus: SystemBus, service: PodService): Prom
     ['CollectMode', 's', 'inactive-or-failed'],
     ['SyslogIdentifier', 's', 'rkt'],
     ['Environment', 'as', [...service.environment]],
-    ['ExecStart', 'a(sasb)', [[service.argv[0], [...service.argv], false]]],
+    // A dollar sign would be a variable's.
+    ['ExecStart', 'a(sasb)', [[service.argv[0], service.argv.map(literal), false]]],
   ]);
+}
+
+function literal(word: string): string {
+  return word.replaceAll('$', '$$$$');
 }
 
 /** StartTransientUnit, and the end of the job that it queued. */
@@ -78,7 +83,12 @@ async function startUnit(
       properties.map(([key, signature, value]) => [key, new Variant(signature, value)]),
       [],
     ]);
-    while (!ended.has(job)) await new Promise<void>((resolve) => (wake = resolve));
+    while (!ended.has(job)) {
+      const signal = new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+      await Promise.race([signal, bus.ended]);
+    }
     if (ended.get(job) !== 'done')
       throw new SystemdError(
         'job-failed',

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, symlinkSync, writeFileSync } from 'node:fs';
+import { existsSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
 import { appEnvironment, type RuntimeApp } from '../../src/appc/index.ts';
 import { onPathOfRoot } from '../../src/os/inroot.ts';
@@ -61,7 +61,7 @@ function onlyApp(apps: readonly RuntimeApp[]): RuntimeApp {
 
 function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly AppMount[]): void {
   if (!options.net.includes('host'))
-    process.stderr.write("stage1: fly: the app shares the host's network, whatever --net says\n");
+    writeSync(2, "stage1: fly: the app shares the host's network, whatever --net says\n");
   const implied = mounts.find((each) => each.implicit);
   if (implied)
     throw new Stage1Error(

@@ -1,9 +1,10 @@
+import { writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { stderr } from 'node:process';
 import {
   appEnvironment,
   boundingSet,
   type ImageManifest,
+  type NameValue,
   noNewPrivileges,
   type PodManifest,
   type RuntimeApp,
@@ -65,6 +66,7 @@ export function planService(request: ServiceRequest): ServicePlan {
   const places = new Places(hostRoot, app.name);
   refuseUnenforced(app.name, section.isolators);
   warnOfImplicit(mounts);
+  warnOfVariables(app.name, environment);
   warnOfExecution(hostRoot, process, mounts);
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
@@ -111,12 +113,26 @@ function refuseUnenforced(app: string, isolators: readonly { name: string }[]): 
     );
 }
 
+/** systemd takes names of variables as shells do, and leaves out the others without a word. */
+function warnOfVariables(app: string, environment: readonly NameValue[]): void {
+  for (const { name } of environment)
+    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
+      say(
+        `warning: app "${app}" does not get the variable ${name}: systemd does not pass on such names`,
+      );
+}
+
+/** At once and without a stream, which would leave the shared descriptor non-blocking. */
+function say(text: string): void {
+  writeSync(2, `stage1: ${text}\n`);
+}
+
 /** A mount point that nobody thought of gets a folder that goes away with the pod. */
 function warnOfImplicit(mounts: readonly AppMount[]): void {
   for (const { volume, target, implicit } of mounts)
     if (implicit)
-      stderr.write(
-        `stage1: warning: no volume for the mount point at ${target}: using the empty volume "${volume.name}"\n`,
+      say(
+        `warning: no volume for the mount point at ${target}: using the empty volume "${volume.name}"`,
       );
 }
 
@@ -125,5 +141,5 @@ function warnOfExecution(root: string, process: AppProcess, mounts: readonly App
   const file = process.exec[0] ?? '';
   if (mounts.some(({ target }) => file.startsWith(`${target}/`) || file === target)) return;
   const problem = executionProblem(root, file);
-  if (problem) stderr.write(`stage1: app "${process.name}" cannot be executed: ${problem}\n`);
+  if (problem) say(`app "${process.name}" cannot be executed: ${problem}`);
 }

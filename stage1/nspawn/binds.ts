@@ -42,8 +42,14 @@ const SYS_FOLDERS = ['block', 'bus', 'class', 'dev', 'devices', 'kernel'];
 
 /** Folders that are empty at the start, whatever the image has there. */
 export function temporaryFolders(places: Places, openPaths: boolean): AppService['temporary'] {
-  const run = { path: places.folder('/run'), readOnly: false };
-  return openPaths ? [run] : [run, { path: places.folder('/sys'), readOnly: true }];
+  const run = { path: plain(places.folder('/run')), readOnly: false };
+  return openPaths ? [run] : [run, { path: plain(places.folder('/sys')), readOnly: true }];
+}
+
+/** TemporaryFileSystem= has no quotes: a path that an image's symlink leads to could add options. */
+function plain(path: string): string {
+  if (!/[\s:,\\"'%]|\p{Cc}/u.test(path)) return path;
+  throw new Stage1Error('app-setup', `cannot mount at ${JSON.stringify(path)}: an unusual path`);
 }
 
 export interface SystemBinds {
@@ -64,7 +70,7 @@ export function systemBinds(places: Places, request: SystemBinds): Bind[] {
       ? [
           {
             source: JOURNAL,
-            target: JOURNAL.replace('/run', places.folder('/run')),
+            target: `${places.folder('/run')}/systemd/journal`,
             readOnly: true,
           },
         ]
@@ -113,7 +119,7 @@ function devices(places: Places): Bind[] {
   ];
 }
 
-export function volumeBind(places: Places, { volume, target, readOnly }: AppMount): Bind {
+export function volumeBind(places: Places, { id, volume, target, readOnly }: AppMount): Bind {
   const place = isFolderVolume(volume) ? places.folder(target) : places.file(target);
-  return { source: volumePath(volume), target: place, readOnly };
+  return { source: volumePath(id), target: place, readOnly };
 }

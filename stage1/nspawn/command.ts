@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { STDIO } from './stdio.ts';
 
 /** What the container manager is told about a pod. */
@@ -21,6 +22,11 @@ export interface NspawnPod {
 
 export const JOURNAL = '/run/systemd/journal';
 
+/** What programs log to; journald's own control socket stays outside. */
+function journalSockets(): string[] {
+  return ['dev-log', 'socket', 'stdout'].map((name) => `${JOURNAL}/${name}`).filter(existsSync);
+}
+
 /** The argument vector of systemd-nspawn(1); the caller's process is to become it. */
 export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
   const environment = {
@@ -43,7 +49,7 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     '--timezone=off',
     `--console=${pod.terminal ? 'interactive' : 'pipe'}`,
     `--bind=/proc/${pid}/fd:${STDIO}`,
-    ...(pod.systemd ? [`--bind-ro=${JOURNAL}`] : []),
+    ...(pod.systemd ? journalSockets().map((path) => `--bind-ro=${path}`) : []),
     ...(pod.ownNetwork ? ['--private-network'] : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,

@@ -13,7 +13,6 @@ const FOLDERS = [
   'tmp',
   'usr',
   'var/tmp',
-  'rkt/env',
   'rkt/status',
   'rkt/stdio',
   'rkt/units',

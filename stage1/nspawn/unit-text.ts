@@ -1,16 +1,29 @@
+import { Stage1Error } from '../../src/stage1/error.ts';
+
 export type Setting = readonly [name: string, value: string];
 
 /** A section of a unit file; settings that are undefined are left out. */
 export type Section = readonly [name: string, settings: readonly (Setting | undefined)[]];
 
-/** The text of a unit file: systemd.syntax(7). */
+/**
+ * The text of a unit file: systemd.syntax(7). A value is one line whatever an image has put into it:
+ * one that would end its line, or go on in the next, is refused, since it could add settings.
+ */
 export function unitText(sections: readonly Section[]): string {
   return sections
     .map(([name, settings]) => {
-      const lines = settings.flatMap((setting) => (setting ? [`${setting[0]}=${setting[1]}`] : []));
+      const lines = settings.flatMap((setting) => (setting ? [settingLine(setting)] : []));
       return `[${name}]\n${lines.join('\n')}\n`;
     })
     .join('\n');
+}
+
+function settingLine([name, value]: Setting): string {
+  if (!/[\0\r\n]|\\$/.test(value)) return `${name}=${value}`;
+  throw new Stage1Error(
+    'app-setup',
+    `cannot run the app: ${name} ${JSON.stringify(value)} does not fit on a line`,
+  );
 }
 
 /** One word that comes out unchanged, whatever is in it: systemd.service(5), "Command lines". */

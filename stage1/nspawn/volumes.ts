@@ -8,8 +8,8 @@ import { type AppMount, usedVolumes } from '../../src/stage1/mounts.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
 
 /** Where a volume is inside the pod, outside the apps' roots. */
-export function volumePath(volume: Volume): string {
-  return `/rkt/volumes/${volume.name}`;
+export function volumePath(id: string): string {
+  return `/rkt/volumes/${id}`;
 }
 
 /** Whether a volume is mounted on a folder; otherwise on a file. The host's must exist. */
@@ -19,9 +19,9 @@ export function isFolderVolume(volume: Volume): boolean {
 
 /** Mounts every volume that an app uses into the stage1 root, host folders and empty ones alike. */
 export function mountVolumes(podFolder: string, root: string, mounts: readonly AppMount[]): void {
-  for (const volume of usedVolumes(mounts)) {
-    const source = volume.kind === 'host' ? hostSource(volume) : emptySource(podFolder, volume);
-    const target = join(root, volumePath(volume));
+  for (const { id, volume } of usedVolumes(mounts)) {
+    const source = volume.kind === 'host' ? hostSource(volume) : emptySource(podFolder, id, volume);
+    const target = join(root, volumePath(id));
     if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true });
     else writeFileSync(target, '');
     const recursive = volume.kind === 'host' && volume.recursive !== false;
@@ -45,9 +45,9 @@ function hostSource(volume: Volume & { kind: 'host' }): string {
 }
 
 /** An empty volume lives in the pod's folder and is shared by all apps that mount it. */
-function emptySource(podFolder: string, volume: Volume & { kind: 'empty' }): string {
+function emptySource(podFolder: string, id: string, volume: Volume & { kind: 'empty' }): string {
   const shared = join(podFolder, POD_FILES.sharedVolumes);
-  const folder = join(shared, volume.name);
+  const folder = join(shared, id);
   try {
     mkdirSync(shared, { recursive: true, mode: 0o755 });
     mkdirSync(folder);

@@ -1,4 +1,4 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { Box, type StartedPod } from './box.ts';
@@ -140,12 +140,22 @@ describe('with pods in several states', () => {
 
   test('a prefix that several pods share is ambiguous, and says how many', async () => {
     // One of two pods gets a name by hand: UUIDs that start alike cannot be had otherwise.
-    const alike = join(box.local.dir, 'pods/prepared', `${exited.slice(0, 12)}0-twin`);
+    const twin = exited.replace(/.$/, (digit) => (digit === '0' ? '1' : '0'));
+    const alike = join(box.local.dir, 'pods/prepared', twin);
     mkdirSync(alike);
     const { code, stderr } = await box.local.rkt(['status', exited.slice(0, 8)]);
     rmSync(alike, { recursive: true });
     expect(code).toBe(254);
     expect(stderr).toMatch(/ambiguous uuid.*2 matches/);
+  });
+
+  test('what is not named as a pod is left alone by list and gc', async () => {
+    const stray = join(box.local.dir, 'pods/run', `${exited}.bak`);
+    mkdirSync(stray);
+    expect((await box.local.rkt(['list'])).code).toBe(0);
+    expect((await box.local.rkt(['gc', '--mark-only'])).code).toBe(0);
+    expect(existsSync(stray)).toBe(true);
+    rmSync(stray, { recursive: true });
   });
 
   test('a pod whose manifest is broken is reported, and the others are listed', async () => {

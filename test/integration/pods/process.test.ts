@@ -267,3 +267,13 @@ describe('event handlers', () => {
     expect(code).toBe(8);
   });
 });
+
+test.each([
+  ['--working-dir=/\nRootDirectory=/', /does not fit on a line/],
+  ['--user=4294967295', /out of range/],
+  ['--exec=/bin/', /not a path/],
+])('%j is refused and nothing is started', async (flag, message) => {
+  const { code, stderr } = await box.runPod([BOX, flag]);
+  expect(stderr).toMatch(message);
+  expect(code).toBe(254);
+});

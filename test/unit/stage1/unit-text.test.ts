@@ -41,3 +41,19 @@ test('a unit leaves out the settings that are undefined', () => {
   ]);
   expect(text).toBe('[Unit]\nAfter=x\n\n[Service]\nType=exec\n');
 });
+
+describe('a value that an image chose', () => {
+  const unit = (value: string) => () => unitText([['Service', [['WorkingDirectory', value]]]]);
+
+  test.each(['/\nExecStartPre=+/bin/sh', '/\rRootDirectory=/', '/a\0b', '/a\\'])(
+    'cannot end its line: %j',
+    (value) => {
+      expect(unit(value)).toThrow(/WorkingDirectory .* does not fit on a line/);
+    },
+  );
+
+  test('cannot make two mounts of one', () => {
+    const bind = quoteBind('/rkt/volumes/a', '/x\n/rkt');
+    expect(() => unitText([['Service', [['BindPaths', bind]]]])).toThrow(/does not fit/);
+  });
+});
