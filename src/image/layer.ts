@@ -126,7 +126,9 @@ export class LayerContent implements Content {
 
   finish(): Buffer[] {
     for (const folder of this.#opaque) this.#rules.checkParents(`${folder}/.`);
-    for (const path of this.#whiteouts) this.#rules.checkParents(path);
+    for (const path of [...this.#whiteouts])
+      if (this.#isBelowFile(path)) this.#whiteouts.delete(path);
+      else this.#rules.checkParents(path);
     const headers: Buffer[] = [];
     for (const path of this.#whiteouts) {
       const kind = this.#rules.kind(path);
@@ -135,6 +137,15 @@ export class LayerContent implements Content {
     }
     for (const path of this.#rules.implied()) headers.push(folderHeader(path));
     return headers;
+  }
+
+  /** A folder that has become a file takes all below it along: some tools say so all the same. */
+  #isBelowFile(path: string): boolean {
+    for (let at = path.lastIndexOf('/'); at > 0; at = path.lastIndexOf('/', at - 1)) {
+      const kind = this.#rules.kind(path.slice(0, at));
+      if (kind !== undefined) return kind === 'file';
+    }
+    return false;
   }
 
   /** Marks the folders of opaque whiteouts in the unpacked tree at `root`. */

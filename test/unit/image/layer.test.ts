@@ -135,6 +135,16 @@ describe('whiteouts', () => {
     expect(readdirSync(join(root, 'd'))).toEqual(['a']);
   });
 
+  test.each([true, false])(
+    'a whiteout below a folder that has become a file says nothing new (whiteout first: %s)',
+    async (first) => {
+      const { store } = scratch();
+      const members = [file('turned', 'now a file'), file('turned/.wh.into')];
+      const root = await unpacked(store, first ? members.reverse() : members);
+      expect(readFileSync(join(root, 'turned'), 'utf8')).toBe('now a file');
+    },
+  );
+
   test('a whiteout of a long path', async () => {
     const { store } = scratch();
     const deep = Array<string>(5).fill('twenty-letters-long-').join('/');
