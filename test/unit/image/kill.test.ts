@@ -40,7 +40,7 @@ const source = `
       for (const path of files) images.push(await importAci(store, path));
       await layersOf(store, images.at(-1));
     },
-    gc: () => collectImages(store, { gracePeriod: n % 60 === 59 ? 0 : 3600_000, inUse }, {
+    gc: () => collectImages(store, { gracePeriod: n % 200 === 199 ? 0 : 3600_000, inUse }, {
       removed() {}, removedTrees() {}, failed: fail,
     }),
     rm: () => {
@@ -76,15 +76,15 @@ function start(
   });
 }
 
-/** Kills the process at a random moment of its work; gives what it complained of. */
-async function killed(child: ChildProcess): Promise<string> {
+/** Kills the process within so many milliseconds of its work; gives what it complained of. */
+async function killed(child: ChildProcess, within: number): Promise<string> {
   let said = '';
   child.stderr?.setEncoding('utf8').on('data', (text: string) => {
     said += text;
   });
   const ended = once(child, 'close');
   if (child.stdout) await Promise.race([once(child.stdout, 'data'), ended]);
-  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * 100);
+  const timer = setTimeout(() => child.kill('SIGKILL'), Math.random() * within);
   await ended;
   clearTimeout(timer);
   return said;
@@ -129,6 +129,7 @@ test(`${4 * ROUNDS} kills of import, render, gc and rm at once: the store verifi
   const stack = [write('base', {}), write('top', { ...dependsOn('base'), pathWhitelist })];
 
   let seen = 0;
+  let within = 100;
   for (let round = 0; round < ROUNDS; round++) {
     const works: [string, string[]][] = [
       ['import', files],
@@ -137,10 +138,14 @@ test(`${4 * ROUNDS} kills of import, render, gc and rm at once: the store verifi
       ['rm', []],
     ];
     const children = works.map(([work, paths]) => start(program, store, work, paths));
-    expect((await Promise.all(children.map(killed))).join('')).toBe('');
+    const said = children.map((child) => killed(child, within));
+    expect((await Promise.all(said)).join('')).toBe('');
     store.create();
     await check(store);
-    seen += store.list().length;
+    const stored = store.list().length;
+    seen += stored;
+    // Where the machine is too slow for an image in that time, it gets more.
+    if (stored === 0) within = Math.min(within * 1.5, 1500);
   }
   // The checks had something to check.
   expect(seen).toBeGreaterThan(ROUNDS / 3);
