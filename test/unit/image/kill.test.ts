@@ -165,4 +165,4 @@ test(`${4 * ROUNDS} kills of import, render, gc and rm at once: the store verifi
   collectImages(store, { gracePeriod: -1000, inUse }, report);
   for (const part of ['blob', 'image', 'tree', 'tmp'] as const)
     expect(readdirSync(store.path(part))).toEqual([]);
-}, 180_000);
+}, 600_000);
