@@ -97,16 +97,7 @@ function visit(
   action: (image: StoredImage, dependencies: readonly StoredImage[]) => void,
   done: Set<string>,
 ): void {
-  const path = [...above, image];
-  const cycle = above.findIndex(({ key }) => key === image.key);
-  if (cycle >= 0)
-    throw new ImageError(
-      'bad-image',
-      `images depend on each other in a circle: ${path
-        .slice(cycle)
-        .map(({ name }) => name)
-        .join(' -> ')}`,
-    );
+  const path = pathTo(image, above);
   if (done.has(image.key)) return;
   const dependencies = image.manifest.dependencies.map((one) => findDependency(store, image, one));
   for (const dependency of dependencies) visit(store, dependency, path, action, done);
@@ -150,4 +141,16 @@ function renderingId(layers: readonly string[], whitelist: readonly string[]): s
     .update(JSON.stringify([layers, whitelist]))
     .digest('hex');
   return `deps-sha512-${digest.slice(0, 64)}`;
+}
+
+/** The way to an image through those that depend on it; a circle is ImageError `bad-image`. */
+export function pathTo(image: StoredImage, above: readonly StoredImage[]): StoredImage[] {
+  const path = [...above, image];
+  const start = above.findIndex(({ key }) => key === image.key);
+  if (start < 0) return path;
+  const names = path.slice(start).map(({ name }) => name);
+  throw new ImageError(
+    'bad-image',
+    `images depend on each other in a circle: ${names.join(' -> ')}`,
+  );
 }

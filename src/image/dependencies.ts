@@ -1,4 +1,5 @@
 import type { Dependency } from '../appc/types.ts';
+import { pathTo } from './closure.ts';
 import { ImageError } from './error.ts';
 import { resolveNamed } from './named.ts';
 import type { FetchOptions } from './resolve-options.ts';
@@ -27,16 +28,7 @@ async function visit(
   above: readonly StoredImage[],
   done: Set<string>,
 ): Promise<void> {
-  const path = [...above, image];
-  const cycle = above.findIndex(({ key }) => key === image.key);
-  if (cycle >= 0)
-    throw new ImageError(
-      'bad-image',
-      `images depend on each other in a circle: ${path
-        .slice(cycle)
-        .map(({ name }) => name)
-        .join(' -> ')}`,
-    );
+  const path = pathTo(image, above);
   if (done.has(image.key)) return;
   for (const dependency of image.manifest.dependencies)
     await visit(store, await find(store, image, dependency, options), options, path, done);

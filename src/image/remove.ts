@@ -5,6 +5,7 @@ import { planLayers } from './closure.ts';
 import { ImageError } from './error.ts';
 import { forgetFiles } from './local-file.ts';
 import { openWorkspace, withStoreLock } from './publish.ts';
+import { forgetRemotes } from './remote-record.ts';
 import { type Store, type StoredImage, writeError } from './store.ts';
 import { removeLeftovers, type Workspace } from './temp.ts';
 
@@ -24,6 +25,7 @@ export function removeImage(store: Store, key: string, inUse: (tree: string) => 
     const needed = treesOfImages(store);
     for (const id of trees) if (!needed.has(id) && !inUse(id)) moveTree(store, work, id);
     forgetFiles(store, key);
+    forgetRemotes(store, key);
   });
 }
 

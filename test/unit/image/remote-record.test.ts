@@ -9,6 +9,7 @@ import {
   readRemote,
   writeRemote,
 } from '../../../src/image/remote-record.ts';
+import { removeImage } from '../../../src/image/remove.ts';
 import { scratch } from './scratch.ts';
 
 const key = `sha512-${'a'.repeat(64)}`;
@@ -81,4 +82,11 @@ test('a store without records has none to drop', () => {
   const { store } = scratch();
   forgetRemotes(store, key);
   expect(existsSync(store.cas)).toBe(false);
+});
+
+test('an image that is removed takes along what is known of its URLs', () => {
+  const store = withImage();
+  writeRemote(store, record);
+  removeImage(store, key, () => false);
+  expect(readdirSync(join(store.cas, 'remote'))).toEqual([]);
 });
