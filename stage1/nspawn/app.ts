@@ -19,8 +19,8 @@ import { type AppProcess, appSection, planProcess } from '../../src/stage1/proce
 import { prepareAppRoot } from './app-root.ts';
 import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
 import { resourceLimits } from './limits.ts';
+import type { AppService } from './service.ts';
 import type { Streams } from './stdio.ts';
-import type { AppService } from './units.ts';
 
 export interface ServicePlan {
   readonly service: AppService;

@@ -4,7 +4,7 @@ import type { RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { AppMount } from '../../src/stage1/mounts.ts';
 import { JOURNAL } from './command.ts';
-import type { AppService, Bind } from './units.ts';
+import type { AppService, Bind } from './service.ts';
 import { isFolderVolume, volumePath } from './volumes.ts';
 
 /**

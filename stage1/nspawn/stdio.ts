@@ -3,7 +3,7 @@ import { closeSync, fstatSync } from 'node:fs';
 import { isatty } from 'node:tty';
 import { dup2, pipe, setAppend } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
-import type { Stream } from './units.ts';
+import type { Stream } from './service.ts';
 
 /** Where the container manager's own descriptors appear inside the pod, for its systemd alone. */
 export const STDIO = '/rkt/stdio';

@@ -48,3 +48,8 @@ export function quoteBind(source: string, target: string): string {
   const part = (path: string) => path.replace(/[\\:\s"']/g, '\\$&').replaceAll('%', '%%');
   return `${part(source)}:${part(target)}`;
 }
+
+/** A value that is not split into words, only expanded. */
+export function expandable(text: string): string {
+  return text.replaceAll('%', '%%');
+}

@@ -1,0 +1,92 @@
+import { confinement } from './confinement.ts';
+import { rootSettings } from './root-settings.ts';
+import type { AppService } from './service.ts';
+import { streamSettings } from './stream-settings.ts';
+import { expandable, quoteCommand, unitText } from './unit-text.ts';
+
+// An app's name has no underscore, so that these are never an app's.
+export const POD = 'rkt_pod.service';
+export const BARE = ['DefaultDependencies', 'no'] as const;
+export const STAYS = [
+  ['Type', 'oneshot'],
+  ['RemainAfterExit', 'yes'],
+] as const;
+
+export function handlers(app: AppService): string {
+  return `rkt_handlers_${app.process.name}.service`;
+}
+
+/** For success and for failure: systemd hands over the result only to a unit with one cause. */
+export function reapers({ process }: AppService): [string, string] {
+  return [`rkt_ended_${process.name}.service`, `rkt_failed_${process.name}.service`];
+}
+
+/** The service that is the app. */
+export function appUnit(app: AppService): string {
+  const needs = app.preStart || app.postStop ? `${POD} ${handlers(app)}` : POD;
+  return unitText([
+    [
+      'Unit',
+      [
+        ['Description', expandable(app.process.name)],
+        BARE,
+        ['Requires', needs],
+        ['After', needs],
+        ['Conflicts', 'shutdown.target'],
+        ['Before', 'shutdown.target'],
+        ['OnSuccess', reapers(app)[0]],
+        ['OnFailure', reapers(app)[1]],
+      ],
+    ],
+    [
+      'Service',
+      [
+        ['Type', app.notifies ? 'notify' : 'exec'],
+        app.notifies ? ['NotifyAccess', 'all'] : undefined,
+        ['ExecStart', quoteCommand(app.process.exec)],
+        ['TimeoutStartSec', 'infinity'],
+        ['User', String(app.process.uid)],
+        ['Group', String(app.process.gid)],
+        app.process.groups.length > 0
+          ? ['SupplementaryGroups', app.process.groups.join(' ')]
+          : undefined,
+        ...rootSettings(app),
+        ...confinement(app),
+        ...streamSettings(app),
+        ...app.limits,
+      ],
+    ],
+  ]);
+}
+
+/**
+ * The event handlers run as root in the app's root: one before the app starts, one after it has
+ * stopped. A failing one ends the pod with its status.
+ */
+export function handlersUnit(app: AppService): string {
+  return unitText([
+    [
+      'Unit',
+      [
+        BARE,
+        ['Requires', POD],
+        ['After', POD],
+        ['StopWhenUnneeded', 'yes'],
+        ['Before', 'shutdown.target'],
+        ['FailureAction', 'exit'],
+      ],
+    ],
+    [
+      'Service',
+      [
+        ...STAYS,
+        app.preStart && (['ExecStart', quoteCommand(app.preStart)] as const),
+        app.postStop && (['ExecStop', quoteCommand(app.postStop)] as const),
+        ['TimeoutStartSec', 'infinity'],
+        ...rootSettings(app),
+        ...confinement(app),
+        ...streamSettings(app),
+      ],
+    ],
+  ]);
+}

@@ -1,0 +1,47 @@
+import type { NameValue } from '../../src/appc/index.ts';
+import type { AppProcess } from '../../src/stage1/process.ts';
+
+/** What an app's service is made from. Paths in `binds` are the pod's at the left, the app's at the right. */
+export interface AppService {
+  readonly process: AppProcess;
+  /** Absolute path of the app's root inside the pod. */
+  readonly root: string;
+  readonly environment: readonly NameValue[];
+  readonly preStart: readonly string[] | undefined;
+  readonly postStop: readonly string[] | undefined;
+  readonly binds: readonly Bind[];
+  /** Folders that are empty at the start and not the image's. */
+  readonly temporary: readonly { readonly path: string; readonly readOnly: boolean }[];
+  readonly readOnlyPaths: readonly string[];
+  readonly inaccessiblePaths: readonly string[];
+  readonly readOnlyRoot: boolean;
+  /** Undefined: all of them. */
+  readonly capabilities: readonly string[] | undefined;
+  readonly seccomp:
+    | {
+        readonly mode: 'retain' | 'remove';
+        readonly syscalls: readonly string[];
+        readonly errno: string;
+      }
+    | undefined;
+  readonly noNewPrivileges: boolean;
+  readonly limits: readonly (readonly [string, string])[];
+  /** Tells when it is ready by sd_notify(3). */
+  readonly notifies: boolean;
+  readonly stdin: Stream;
+  readonly stdout: Stream;
+  readonly stderr: Stream;
+}
+
+/** A mount of the pod's in an app's root; `alone` leaves out what is mounted below the source. */
+export interface Bind {
+  readonly source: string;
+  readonly target: string;
+  readonly readOnly: boolean;
+  readonly alone?: boolean;
+  /** Left out when the pod does not have the source. */
+  readonly optional?: boolean;
+}
+
+/** Where a stream of an app goes: nowhere, a file of the pod, the pod's terminal, the journal. */
+export type Stream = 'null' | 'tty' | 'journal' | { readonly file: string };
