@@ -2,7 +2,6 @@ import {
   closeSync,
   existsSync,
   lstatSync,
-  mkdirSync,
   mkdtempSync,
   openSync,
   readdirSync,
@@ -19,13 +18,12 @@ import { statInRoot } from '../os/inroot.ts';
 import { exchange, syncfs } from '../os/syscalls.ts';
 import { layersOf } from './closure.ts';
 import { ociConfigOf, restoredManifest } from './convert-config.ts';
-import { startViewTar } from './convert-tree.ts';
 import { ImageError } from './error.ts';
 import { withMerged } from './merge.ts';
 import { parseConfig } from './oci-schema.ts';
 import { LayoutWriter, startLayoutTar } from './oci-write.ts';
 import { checkAbsent, exists, writeOutput } from './output-file.ts';
-import { type Compression, pack, packAci, type TarStream } from './pack.ts';
+import { type Compression, pack, packAci, startTar, type TarStream } from './pack.ts';
 import { openWorkspace } from './publish.ts';
 import { reason, type Store, type StoredImage } from './store.ts';
 
@@ -118,20 +116,16 @@ interface Source {
 async function openSource(store: Store, image: StoredImage, scratch: string): Promise<Source> {
   const isAci = image.layers.includes(image.key);
   const layers = (await layersOf(store, image)).map((id) => store.treeRoot(id));
-  // Even a lowest layer may have whiteouts, which only an overlay of two or more hides.
-  const empty = join(scratch, 'empty');
-  mkdirSync(empty);
-  const stack = isAci ? layers : [empty, ...layers];
   // What an image depends on is in its tree already.
   const manifest = { ...image.manifest, dependencies: [], pathWhitelist: [] };
   let views = 0;
   const withTree = <T>(action: (tree: string) => T): T =>
-    withMerged(stack, join(scratch, `view-${views++}`), action);
+    withMerged(layers, join(scratch, `view-${views++}`), action);
   return {
     store,
     manifest,
     config: isAci ? undefined : readConfig(store, image),
-    tar: (root) => withTree((tree) => startViewTar(isAci ? [] : layers, tree, root)),
+    tar: (root) => withTree((tree) => startTar(tree, root)),
     ownerOfPath: (path) => withTree((tree) => statInRoot(tree, path)),
   };
 }

@@ -47,16 +47,8 @@ export async function extractImage(store: Store, request: ExtractRequest): Promi
     mkdirSync(root, { mode: 0o755 });
     if (!rootfsOnly)
       writeFileSync(join(root, 'manifest'), store.readManifest(image.key), { mode: 0o644 });
-    // Even a lowest OCI layer may have whiteouts, which only an overlay of two or more hides.
-    const empty = join(work.path, 'empty');
-    mkdirSync(empty);
     const layers = ids.map((id) => store.treeRoot(id));
-    const isAci = image.layers.includes(image.key);
-    copyLayers(
-      isAci ? layers : [empty, ...layers],
-      rootfsOnly ? root : join(root, 'rootfs'),
-      work.path,
-    );
+    copyLayers(layers, rootfsOnly ? root : join(root, 'rootfs'), work.path);
     if (lstatSync(place, { throwIfNoEntry: false })) exchange(root, place);
     else renameSync(root, place);
   } catch (error) {

@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setXattr } from '../os/syscalls.ts';
 import { ImageError } from './error.ts';
+import { type FolderMarks, writeMarks } from './folder-layer.ts';
 import { installTree, openWorkspace } from './publish.ts';
 import { reason, type Store } from './store.ts';
 import { badTar, folderHeader, quoteName, whiteoutHeader } from './tar-headers.ts';
@@ -78,6 +79,7 @@ export async function unpackLayer(
     refuse: () => undefined,
   });
   content.markOpaque(join(work.path, into));
+  writeMarks(work, content.marks());
   return unpacked;
 }
 
@@ -146,6 +148,18 @@ export class LayerContent implements Content {
       if (kind !== undefined) return kind === 'file';
     }
     return false;
+  }
+
+  /** What else has to be known of the folders, once the layer has ended. */
+  marks(): FolderMarks {
+    const whitedOut = [...this.#whiteouts]
+      .filter((path) => this.#rules.kind(path) === undefined)
+      .map((path) => path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+    return {
+      implied: [...this.#rules.implied()],
+      whitedOut: [...new Set(whitedOut)],
+      opaque: [...this.#opaque],
+    };
   }
 
   /** Marks the folders of opaque whiteouts in the unpacked tree at `root`. */

@@ -4,6 +4,7 @@ import { sanitizeACIdentifier } from '../appc/names.ts';
 import type { NameValue } from '../appc/types.ts';
 import { type DockerReference, parseDockerReference } from './docker-reference.ts';
 import { ImageError } from './error.ts';
+import { stackLayers } from './folder-layer.ts';
 import { importLayer, type LayerInput } from './layer.ts';
 import { imageManifestOf, type OciOrigin } from './oci-config.ts';
 import { parseConfig } from './oci-schema.ts';
@@ -54,14 +55,18 @@ export async function storeLocalImage(
     const diffId = diffIds[n];
     layers.push(await importLayer(store, { ...layer, ...(diffId !== undefined && { diffId }) }));
   }
+  // Overlayfs takes no folder twice; of a layer that comes again only the upper place shows.
+  const stack = await stackLayers(
+    store,
+    layers.filter((id, n) => layers.lastIndexOf(id) === n),
+  );
   const latest = manifest.labels.every(
     ({ name, value }) => name !== 'version' || value === 'latest',
   );
   const stored = addImage(store, {
     key,
     manifest,
-    // Overlayfs takes no folder twice; of a layer that comes again only the upper place shows.
-    layers: layers.filter((id, n) => layers.lastIndexOf(id) === n),
+    layers: stack,
     config: image.config,
     source: { reference: image.reference, latest },
   });

@@ -42,9 +42,8 @@ export interface Packed {
  * of the files. Extended attributes, ACLs and hard links are kept.
  *
  * @param root what the folder is called in the archive; empty for an archive of its content
- * @param leftOut paths below the folder, relative to it
  */
-export function startTar(folder: string, root: string, leftOut: readonly string[] = []): TarStream {
+export function startTar(folder: string, root: string): TarStream {
   const rename = root === '' ? 's,^\\./\\(.\\),\\1,S' : `s,^\\.,${root},S`;
   return spawnTar(`packing ${folder}`, [
     '--create',
@@ -58,9 +57,6 @@ export function startTar(folder: string, root: string, leftOut: readonly string[
     '--xattrs-exclude=security.selinux',
     `--directory=${folder}`,
     `--transform=${rename}`,
-    '--anchored',
-    '--no-wildcards',
-    ...leftOut.map((path) => `--exclude=./${path}`),
     '.',
   ]);
 }

@@ -130,6 +130,14 @@ function emptyMember(name: Buffer, type: string, size: number, mode: number): Bu
   return block;
 }
 
+/** A header that says another size. */
+export function withSize(header: Buffer, size: number): Buffer {
+  const block = Buffer.from(header);
+  block.write(`${size.toString(8).padStart(11, '0')}\0`, 124, 'latin1');
+  block.write(`${sumOf(block).toString(8).padStart(6, '0')}\0 `, 148, 'latin1');
+  return block;
+}
+
 function checksumHolds(block: Buffer): boolean {
   const field = block
     .toString('latin1', 148, 156)

@@ -1,3 +1,4 @@
+import { aclRecords } from './acl-records.ts';
 import {
   BLOCK,
   badTar,
@@ -7,6 +8,7 @@ import {
   paxSize,
   quoteName,
   type TarHeader,
+  withSize,
 } from './tar-headers.ts';
 
 /** One member of an archive, after its extended headers were applied. */
@@ -157,10 +159,22 @@ export class TarWalker {
     } else if (type === 'x') {
       if (this.#pax) throw badTar('it has two extended (pax) headers for one entry');
       this.#pax = parsePax(body);
+      this.#addAcls(this.#pax, body);
     } else if (type === 'L' || type === 'K') {
       if (this.#long[type] !== undefined) throw badTar('it has two long names for one entry');
       this.#long[type] = body.toString('latin1').replace(/\0.*$/s, '');
     }
+  }
+
+  /** Puts a longer extended header in the place of the one that is held, where that is needed. */
+  #addAcls(pax: Map<string, string>, body: Buffer): void {
+    const records = aclRecords(pax);
+    if (records.length === 0) return;
+    const [header, ...rest] = this.#held.splice(-2);
+    if (!header || rest.length === 0) return;
+    const size = body.length + records.length;
+    const end = Buffer.alloc(padded(size) - size);
+    this.#held.push(withSize(header, size), Buffer.concat([body, records, end]));
   }
 
   /** All headers of a member are there: has it judged. */

@@ -6,6 +6,7 @@ import { writeFileAtomic } from '../os/files.ts';
 import { closureOf, planLayers, type Rendering } from './closure.ts';
 import { firstDifference } from './compare-trees.ts';
 import { ImageError } from './error.ts';
+import { isFolderLayer, makeFolderLayer } from './folder-layer.ts';
 import { unpackAci } from './import-aci.ts';
 import { unpackLayer } from './layer.ts';
 import { openWorkspace, replaceTree } from './publish.ts';
@@ -45,7 +46,7 @@ export async function verifyImage(
   for (const each of images) {
     if (!each.layers.includes(each.key)) checkConfig(store, each);
     for (const id of each.layers) {
-      if (!done.has(id)) await verify(id, (work) => unpackBlob(store, id, each, work, repairs));
+      if (!done.has(id)) await verify(id, (work) => makeAnew(store, id, each, work, repairs));
       done.add(id);
     }
   }
@@ -95,6 +96,19 @@ async function verifyTree(
     );
   replaceTree(store, work, id, size);
   return damage;
+}
+
+/** Makes a tree of an image again; returns the size of its content. */
+async function makeAnew(
+  store: Store,
+  id: string,
+  image: StoredImage,
+  work: Workspace,
+  repairs: string[],
+): Promise<number> {
+  if (!isFolderLayer(id)) return unpackBlob(store, id, image, work, repairs);
+  await makeFolderLayer(store, image.layers.slice(0, image.layers.indexOf(id)), work);
+  return 0;
 }
 
 /** Unpacks the stored bytes of a tree again; returns the size of their content. */

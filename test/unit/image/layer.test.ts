@@ -16,7 +16,7 @@ import { describe, expect, test } from 'vitest';
 import { importLayer } from '../../../src/image/layer.ts';
 import type { Store } from '../../../src/image/store.ts';
 import { scratch } from './scratch.ts';
-import { archive, type Member } from './tar-maker.ts';
+import { archive, type Member, pax } from './tar-maker.ts';
 
 const sha256 = (data: Buffer): string =>
   `sha256:${createHash('sha256').update(data).digest('hex')}`;
@@ -241,4 +241,46 @@ test('importing touches nothing outside the store', async () => {
   );
   expect(readFileSync(victim, 'utf8')).toBe('untouched');
   expect(existsSync(join(scratchPath, 'h'))).toBe(false);
+});
+
+test('ACLs that a layer gives as bare attributes are kept, those for new files too', async () => {
+  const { store } = scratch();
+  const entries = [1, 7, -1, 2, 4, 1234, 4, 5, -1, 16, 5, -1, 32, 0, -1];
+  const acl = Buffer.alloc(4 + (entries.length / 3) * 8);
+  acl.writeUInt32LE(2);
+  for (let n = 0; n < entries.length; n += 3) {
+    acl.writeUInt16LE(entries[n] ?? 0, 4 + (n / 3) * 8);
+    acl.writeUInt16LE(entries[n + 1] ?? 0, 6 + (n / 3) * 8);
+    acl.writeInt32LE(entries[n + 2] ?? 0, 8 + (n / 3) * 8);
+  }
+  const record = (kind: string) => {
+    const name = `SCHILY.xattr.system.posix_acl_${kind}`;
+    return pax({ [name]: acl.toString('latin1') });
+  };
+  const bytes = archive([
+    record('default'),
+    { ...folder('d'), mode: 0o750 },
+    record('access'),
+    { ...file('d/f'), mode: 0o750 },
+    { ...file('d/plain'), mode: 0o640 },
+  ]);
+  const id = await importLayer(store, { name: 'a layer', open: () => Readable.from([bytes]) });
+  const of = (name: string) =>
+    execFileSync('getfacl', ['-nc', '--absolute-names', join(store.treeRoot(id), name)], {
+      encoding: 'utf8',
+    }).trim();
+  const lines = ['user::rwx', 'user:1234:r--', 'group::r-x', 'mask::r-x', 'other::---'];
+  expect(of('d/f')).toBe(lines.join('\n'));
+  expect(of('d')).toBe(
+    ['user::rwx', 'group::r-x', 'other::---', ...lines.map((line) => `default:${line}`)].join('\n'),
+  );
+  expect(of('d/plain')).toBe('user::rw-\ngroup::r--\nother::---');
+});
+
+test('a damaged ACL is refused', async () => {
+  const { store } = scratch();
+  const acl = pax({ 'SCHILY.xattr.system.posix_acl_access': '\x02\0\0\0\x01\0\x08\0\0\0\0\0' });
+  const bytes = archive([acl, file('f')]);
+  const open = () => Readable.from([bytes]);
+  await expect(importLayer(store, { name: 'a layer', open })).rejects.toThrow(/damaged ACL/);
 });

@@ -78,6 +78,9 @@ function expectEmptyStore(): void {
     expect(existsSync(store.path(part)) ? readdirSync(store.path(part)) : []).toEqual([]);
 }
 
+/** Trees that are a layer each; another one may correct the folders of their stack. */
+const ofLayers = (ids: readonly string[] = []) => ids.filter((id) => id.startsWith('sha256-'));
+
 const file = (image: StoredImage, layer: number, name: string) =>
   join(store.treeRoot(image.layers[layer] ?? 'none'), name);
 
@@ -93,7 +96,7 @@ describe('an image in three forms', () => {
       const { key, layers } = await take(form, openStore(join(scratch, `data-${n}`)));
       found.push({ key, layers });
     }
-    expect(found[0]?.layers).toHaveLength(3);
+    expect(ofLayers(found[0]?.layers)).toHaveLength(3);
     expect(found[1]).toEqual(found[0]);
     expect(found[2]).toEqual(found[0]);
   });
@@ -113,7 +116,7 @@ describe('an image in three forms', () => {
       for (const name of ['oci.tar', 'docker.tar']) {
         writeFileSync(path, execFileSync(by, ['-c', join(made, name)]));
         const { layers } = await take(path, openStore(join(scratch, name)));
-        expect(layers).toHaveLength(3);
+        expect(ofLayers(layers)).toHaveLength(3);
         expect(readdirSync(join(scratch, name, 'cas/tmp'))).toEqual([]);
       }
     },
@@ -169,7 +172,7 @@ describe('a stored image', () => {
     const second = await take(`oci:${made}/layout:other`);
     expect(second.key).not.toBe(first.key);
     expect(second.layers).toEqual(first.layers);
-    expect(readdirSync(store.path('tree'))).toHaveLength(3);
+    expect(ofLayers(readdirSync(store.path('tree')))).toHaveLength(3);
   });
 
   test('that has a layer twice stacks it once, at its upper place', async () => {
