@@ -42,6 +42,7 @@ export {
   sanitizeACIdentifier,
   sanitizeACName,
 } from './names.ts';
+export { nativeCalls } from './native-calls.ts';
 export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
 export {
   checkPodManifest,

@@ -28,9 +28,9 @@ const whitelist = words(`
   modify_ldt mprotect mq_getsetattr mq_notify mq_open mq_timedreceive mq_timedreceive_time64
   mq_timedsend mq_timedsend_time64 mq_unlink mremap mseal msgctl msgget msgrcv msgsnd msync
   munlock munlockall munmap nanosleep newfstatat nice oldfstat oldlstat oldolduname oldstat
-  olduname open openat openat2 pause personality pidfd_getfd pidfd_open pidfd_send_signal pipe
+  olduname open openat openat2 pause personality pidfd_open pidfd_send_signal pipe
   pipe2 pkey_alloc pkey_free pkey_mprotect poll ppoll ppoll_time64 prctl pread64 preadv preadv2
-  prlimit64 process_madvise process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2
+  prlimit64 process_mrelease pselect6 pselect6_time64 pwrite64 pwritev pwritev2
   read readahead readdir readlink readlinkat readv recv recvfrom recvmmsg recvmmsg_time64
   recvmsg remap_file_pages removexattr removexattrat rename renameat renameat2 restart_syscall
   riscv_flush_icache riscv_hwprobe rmdir rseq rt_sigaction rt_sigpending rt_sigprocmask
@@ -56,14 +56,14 @@ const whitelist = words(`
 /** What stays forbidden when everything else is allowed. */
 const blacklist = words(`
   _sysctl acct add_key adjtimex bpf clock_adjtime clock_adjtime64 clock_settime clock_settime64
-  create_module delete_module finit_module fsconfig fsmount fsopen fspick get_kernel_syms
+  create_module delete_module fanotify_init finit_module fsconfig fsmount fsopen fspick get_kernel_syms
   get_mempolicy init_module io_uring_enter io_uring_register io_uring_setup ioperm iopl kcmp
   kexec_file_load kexec_load keyctl listmount lookup_dcookie mbind mount mount_setattr
   move_mount move_pages name_to_handle_at nfsservctl open_by_handle_at open_tree open_tree_attr
-  perf_event_open pivot_root process_vm_readv process_vm_writev ptrace query_module quotactl
-  quotactl_fd reboot request_key set_mempolicy set_mempolicy_home_node setns settimeofday
-  statmount stime swapoff swapon sysfs umount umount2 unshare uselib userfaultfd ustat vm86
-  vm86old
+  perf_event_open pidfd_getfd pivot_root process_madvise process_vm_readv process_vm_writev ptrace
+  query_module quotactl quotactl_fd reboot request_key set_mempolicy set_mempolicy_home_node
+  setdomainname sethostname setns settimeofday statmount stime swapoff swapon sysfs umount umount2
+  unshare uselib userfaultfd ustat vhangup vm86 vm86old
 `);
 
 /**

@@ -9,18 +9,27 @@ export interface SeccompFilter {
   mode: 'retain' | 'remove';
   /** Sorted names of system calls, and of systemd's own groups (`@clock`). */
   syscalls: string[];
-  /** What a forbidden call fails with. */
+  /** Of a `retain` filter: names that fail with EPERM, whatever `errno` is for the others. */
+  refused: string[];
+  /** What any other call fails with that is not allowed. */
   errno: string;
+  /** Whether what makes processes (clone) may put them into new namespaces. */
+  namespaces: boolean;
 }
 
-/** A filter that lets a forbidden call fail is one that programs survive. */
-const defaultErrno = 'EPERM';
+/**
+ * A filter that lets a forbidden call fail is one that programs survive. What nobody here has heard
+ * of fails as on an older kernel, so that a C library newer than the lists takes its older way.
+ */
+const forbidden = 'EPERM';
+const unheardOf = 'ENOSYS';
 const everything = '@appc.io/all';
 const nothing = '@appc.io/empty';
 
 /**
  * The filter that an app's isolators ask for; undefined when they ask for none
- * (`@appc.io/all` retained). Without an isolator it is the default whitelist.
+ * (`@appc.io/all` retained). Without an isolator, and with `@appc.io/empty` removed, it is the
+ * default whitelist. An errno that an isolator names counts for every call that is not allowed.
  *
  * @throws AppcError `schema` for an unknown @set, `conflict` when there are several isolators
  */
@@ -30,19 +39,41 @@ export function seccompFilter(isolators: readonly Isolator[]): SeccompFilter | u
   if (retain.length + remove.length > 1)
     throw new AppcError('conflict', 'an app can have one seccomp isolator only');
   const [given] = [...retain, ...remove];
-  const mode = remove.length > 0 ? 'remove' : 'retain';
-  const errno = given?.errno || defaultErrno;
-  const byDefault = () =>
-    ({ mode: 'retain', syscalls: expand(['@rkt/default-whitelist']), errno }) as const;
-  if (given === undefined) return byDefault();
-  if (given.set.includes(everything)) {
-    if (mode === 'retain') return undefined;
-    throw new AppcError('schema', `${everything} cannot be removed: no program could run`);
+  if (given === undefined) return retained([defaultSet], undefined);
+  const { set, errno } = given;
+  if (retain.length > 0) {
+    if (set.includes(everything)) return undefined;
+    const names = set.filter((name) => name !== nothing);
+    if (names.length > 0) return retained(names, errno);
+    throw new AppcError('schema', `${nothing} alone cannot be retained: no program could run`);
   }
-  const syscalls = expand(given.set.filter((name) => name !== nothing));
-  if (syscalls.length > 0) return { mode, syscalls, errno };
-  if (mode === 'remove') return byDefault();
-  throw new AppcError('schema', `${nothing} alone cannot be retained: no program could run`);
+  if (set.includes(everything))
+    throw new AppcError('schema', `${everything} cannot be removed: no program could run`);
+  // It masks the other values (spec).
+  if (set.includes(nothing)) return retained([defaultSet], errno);
+  return {
+    mode: 'remove',
+    syscalls: expand(set),
+    refused: [],
+    errno: errno || forbidden,
+    namespaces: true,
+  };
+}
+
+const defaultSet = '@rkt/default-whitelist';
+const defaultSets = [defaultSet, '@docker/default-whitelist'];
+
+function retained(names: readonly string[], errno: string | undefined): SeccompFilter {
+  const syscalls = expand(names);
+  const allowed = new Set(syscalls);
+  const namespaces =
+    !names.some((name) => defaultSets.includes(name)) ||
+    ['unshare', 'setns'].some((name) => allowed.has(name));
+  if (errno) return { mode: 'retain', syscalls, refused: [], errno, namespaces };
+  const refused = expand([defaultSet, '@rkt/default-blacklist']).filter(
+    (name) => !allowed.has(name),
+  );
+  return { mode: 'retain', syscalls, refused, errno: unheardOf, namespaces };
 }
 
 /**

@@ -19,6 +19,7 @@ import { type AppProcess, appSection, planProcess } from '../../src/stage1/proce
 import { prepareAppRoot } from './app-root.ts';
 import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
 import { resourceLimits } from './limits.ts';
+import { hasNarrowPrograms } from './narrow-programs.ts';
 import type { AppService } from './service.ts';
 import type { Streams } from './stdio.ts';
 
@@ -84,6 +85,8 @@ export function planService(request: ServiceRequest): ServicePlan {
       readOnlyRoot: app.readOnlyRootFS,
       capabilities: insecure.capabilities ? undefined : boundingSet(section.isolators),
       seccomp,
+      narrowPrograms:
+        seccomp !== undefined && hasNarrowPrograms(image, hostRoot, process.exec[0] ?? ''),
       noNewPrivileges: noNewPrivileges(section.isolators, process.uid, seccomp),
       limits: resourceLimits(section.isolators),
       notifies: image.annotations.some(

@@ -1,4 +1,4 @@
-import type { NameValue } from '../../src/appc/index.ts';
+import type { NameValue, SeccompFilter } from '../../src/appc/index.ts';
 import type { AppProcess } from '../../src/stage1/process.ts';
 
 /** What an app's service is made from. Paths in `binds` are the pod's at the left, the app's at the right. */
@@ -17,13 +17,9 @@ export interface AppService {
   readonly readOnlyRoot: boolean;
   /** Undefined: all of them. */
   readonly capabilities: readonly string[] | undefined;
-  readonly seccomp:
-    | {
-        readonly mode: 'retain' | 'remove';
-        readonly syscalls: readonly string[];
-        readonly errno: string;
-      }
-    | undefined;
+  readonly seccomp: SeccompFilter | undefined;
+  /** On amd64: the filter is for programs of 32-bit x86 too. */
+  readonly narrowPrograms: boolean;
   readonly noNewPrivileges: boolean;
   readonly limits: readonly (readonly [string, string])[];
   /** Tells when it is ready by sd_notify(3). */

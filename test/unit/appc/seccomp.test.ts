@@ -1,5 +1,10 @@
 import { describe, expect, test } from 'vitest';
-import { type Isolator, noNewPrivileges, seccompFilter } from '../../../src/appc/index.ts';
+import {
+  type Isolator,
+  nativeCalls,
+  noNewPrivileges,
+  seccompFilter,
+} from '../../../src/appc/index.ts';
 import { seccompSets } from '../../../src/appc/seccomp-sets.ts';
 
 const isolator = (kind: 'retain' | 'remove', set: string[], errno?: string): Isolator => ({
@@ -10,8 +15,13 @@ const isolator = (kind: 'retain' | 'remove', set: string[], errno?: string): Iso
 const byDefault = seccompFilter([]);
 
 describe('the default filter', () => {
-  test('fails a forbidden call with EPERM', () => {
-    expect(byDefault).toMatchObject({ mode: 'retain', errno: 'EPERM' });
+  test('fails a forbidden call with EPERM and an unknown one with ENOSYS', () => {
+    expect(byDefault).toMatchObject({ mode: 'retain', errno: 'ENOSYS' });
+    expect(byDefault?.refused).toEqual(expect.arrayContaining(['mount', 'ptrace', 'unshare']));
+  });
+
+  test('allows no new namespaces', () => {
+    expect(byDefault?.namespaces).toBe(false);
   });
 
   test.each(['execve', 'clone3', 'rseq', 'statx', 'faccessat2', 'futex_waitv', 'close_range'])(
@@ -34,12 +44,26 @@ describe('the default filter', () => {
   });
 });
 
-test('a retain-set is those calls and no other', () => {
-  expect(seccompFilter([isolator('retain', ['write', 'read', 'read'], 'ENOSYS')])).toEqual({
+test('a retain-set is those calls and no other, which fail as it says', () => {
+  expect(seccompFilter([isolator('retain', ['write', 'read', 'read'], 'EACCES')])).toEqual({
     mode: 'retain',
     syscalls: ['read', 'write'],
-    errno: 'ENOSYS',
+    refused: [],
+    errno: 'EACCES',
+    namespaces: true,
   });
+});
+
+test('a retain-set without an errno tells the known calls from the unknown', () => {
+  const filter = seccompFilter([isolator('retain', ['read', 'write'])]);
+  expect(filter?.errno).toBe('ENOSYS');
+  expect(filter?.refused).toEqual(expect.arrayContaining(['open', 'mount']));
+  expect(filter?.refused).not.toContain('read');
+});
+
+test('the default set and what makes namespaces lets clone make them too', () => {
+  const filter = seccompFilter([isolator('retain', ['@docker/default-whitelist', 'unshare'])]);
+  expect(filter?.namespaces).toBe(true);
 });
 
 test('named sets and calls mix', () => {
@@ -59,12 +83,12 @@ test('everything retained is no filter', () => {
   expect(seccompFilter([isolator('retain', ['@appc.io/all'])])).toBeUndefined();
 });
 
-test('nothing removed is the default filter', () => {
-  expect(seccompFilter([isolator('remove', ['@appc.io/empty'])])).toEqual(byDefault);
+test('nothing removed is the default filter, whatever else is named', () => {
+  expect(seccompFilter([isolator('remove', ['@appc.io/empty', 'read'])])).toEqual(byDefault);
 });
 
 test('an empty errno is the default one', () => {
-  expect(seccompFilter([isolator('retain', ['read'], '')])?.errno).toBe('EPERM');
+  expect(seccompFilter([isolator('remove', ['read'], '')])?.errno).toBe('EPERM');
 });
 
 test.each([
@@ -90,5 +114,17 @@ describe('no_new_privs', () => {
 
   test('is set where the isolator asks for it', () => {
     expect(noNewPrivileges([asked], 0, undefined)).toBe(true);
+  });
+});
+
+describe('the calls of 64-bit programs', () => {
+  const names = ['read', 'open', 'mmap2', 'some_new_call'];
+
+  test.each([
+    ['x64', ['read', 'open', 'some_new_call']],
+    ['arm64', ['read', 'some_new_call']],
+    ['riscv64', names],
+  ] as const)('on %s are %j', (arch, native) => {
+    expect(nativeCalls(names, arch)).toEqual(native);
   });
 });
