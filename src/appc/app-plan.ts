@@ -56,7 +56,11 @@ export function runtimeApp(
     },
     readOnlyRootFS: request.readonlyRootfs ?? false,
     mounts: mergeMounts(request.mounts, pod.mounts),
-    annotations: [...request.annotations, ...streamAnnotations(request)],
+    annotations: [
+      ...request.annotations,
+      ...annotationOf('coreos.com/rkt/stage2/restart', request.restart),
+      ...streamAnnotations(request),
+    ],
   };
 }
 
@@ -153,8 +157,11 @@ function bothWays(amount: string | undefined): ResourceIsolatorValue | undefined
 
 /** `--stdin`, `--stdout` and `--stderr` travel as annotations of the app. */
 function streamAnnotations(request: AppRequest): NameValue[] {
-  return (['stdin', 'stdout', 'stderr'] as const).flatMap((stream) => {
-    const value = request[stream];
-    return value === undefined ? [] : [{ name: `coreos.com/rkt/stage2/${stream}`, value }];
-  });
+  return (['stdin', 'stdout', 'stderr'] as const).flatMap((stream) =>
+    annotationOf(`coreos.com/rkt/stage2/${stream}`, request[stream]),
+  );
+}
+
+function annotationOf(name: string, value: string | undefined): NameValue[] {
+  return value === undefined ? [] : [{ name, value }];
 }

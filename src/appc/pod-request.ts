@@ -37,6 +37,8 @@ export interface AppRequest {
   capsRemove?: string[];
   seccomp?: SeccompRequest;
   oomScoreAdj?: number;
+  /** `no`, `on-failure` or `always`. */
+  restart?: string;
   stdin?: string;
   stdout?: string;
   stderr?: string;

@@ -46,6 +46,7 @@ export function appRequest({ reference, flags, args }: ImageArgument): AppReques
   set(request, 'capsRemove', capabilities(flags, 'remove'));
   set(request, 'seccomp', last(flags, 'seccomp', parseSeccompFlag));
   set(request, 'oomScoreAdj', last(flags, 'oom-score-adj', parseOomScoreAdjFlag));
+  set(request, 'restart', last(flags, 'restart', asIs));
   if (request.capsRetain && request.capsRemove)
     throw usageError(`--caps-retain and --caps-remove exclude each other (image ${reference})`);
   return request;

@@ -299,6 +299,14 @@ export const imageFlags: readonly FlagSpec[] = [
     'Allow only (mode=retain) or forbid (mode=remove) these system calls',
   ),
   imageFlag('oom-score-adj', 'N', 'Preference of the OOM killer, -1000 to 1000'),
+  {
+    ...imageFlag(
+      'restart',
+      'POLICY',
+      'Start the app again when it has ended: no, on-failure or always; after 100 ms, and at most 5 times in 10 s (default: no)',
+    ),
+    choices: ['no', 'on-failure', 'always'],
+  },
   imageFlag('signature', 'FILE', 'Detached signature of the image'),
   { ...imageFlag('annotation', 'NAME=VALUE', 'Add an annotation to the app'), repeatable: true },
   {

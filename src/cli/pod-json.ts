@@ -14,6 +14,7 @@ export function podJson(pod: PodInfo): unknown {
       started_at: nanoseconds(app.startedAt),
       finished_at: nanoseconds(app.finishedAt),
       exit_code: app.exitCode,
+      exit_signal: app.exitSignal,
       image_id: app.imageId,
       mounts: app.mounts.map(({ name, containerPath, hostPath, readOnly }) => ({
         name,

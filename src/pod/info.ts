@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PodManifest } from '../appc/index.ts';
 import { readIfExists } from '../os/files.ts';
 import {
+  appSignal,
   appStatuses,
   POD_FILES,
   podPid,
@@ -22,7 +23,9 @@ export interface AppInfo {
   readonly createdAt?: Date;
   readonly startedAt?: Date;
   readonly finishedAt?: Date;
+  /** 128 + signal for an app that a signal ended. */
   readonly exitCode?: number;
+  readonly exitSignal?: number;
   readonly mounts: readonly {
     name: string;
     containerPath: string;
@@ -79,6 +82,7 @@ function appInfos(
   const isDead = pod.group === 'exited-garbage' || pod.state === 'exited';
   return manifest.apps.map((app) => {
     const exitCode = statuses.get(app.name);
+    const exitSignal = exitCode === undefined ? undefined : appSignal(pod.folder, app.name);
     const state = appState(pod, exitCode, times.startedAt);
     const finishedAt =
       exitCode !== undefined
@@ -95,6 +99,7 @@ function appInfos(
       ...(times.startedAt ? { startedAt: times.startedAt } : {}),
       ...(finishedAt ? { finishedAt } : {}),
       ...(exitCode !== undefined ? { exitCode } : {}),
+      ...(exitSignal !== undefined ? { exitSignal } : {}),
       mounts: app.mounts.map(({ volume: name, path, appVolume }) => {
         const volume = appVolume ?? manifest.volumes.find((candidate) => candidate.name === name);
         return {

@@ -60,13 +60,22 @@ export function supervisorPid(podFolder: string): number | undefined {
   return text === undefined ? undefined : Number(text.trim());
 }
 
+/** The signal that ended an app, if one did. */
+export function appSignal(podFolder: string, app: string): number | undefined {
+  const text = readIfExists(join(podFolder, POD_FILES.status, `${app}_signal`));
+  return text === undefined ? undefined : Number(text.trim());
+}
+
 /** The exit status of each app that has ended, by name. */
 export function appStatuses(podFolder: string): Map<string, number> {
   const folder = join(podFolder, POD_FILES.status);
   const names = existsSync(folder) ? readdirSync(folder).sort() : [];
-  const entries = names.flatMap((name): [string, number][] => {
-    const text = readIfExists(join(folder, name))?.trim();
-    return text && /^\d+$/.test(text) ? [[name, Number(text)]] : [];
-  });
+  // No app has an underscore in its name.
+  const entries = names
+    .filter((name) => !name.includes('_'))
+    .flatMap((name): [string, number][] => {
+      const text = readIfExists(join(folder, name))?.trim();
+      return text && /^\d+$/.test(text) ? [[name, Number(text)]] : [];
+    });
   return new Map(entries);
 }

@@ -1,12 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
-import { appEnvironment, type RuntimeApp } from '../../src/appc/index.ts';
+import { appEnvironment, type ImageManifest, type RuntimeApp } from '../../src/appc/index.ts';
 import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
 import { chroot, execve, MS, mount } from '../../src/os/syscalls.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import {
@@ -25,7 +26,9 @@ import { supervision } from '../../src/systemd/host.ts';
 export async function run(pod: Stage1Pod, options: RunArguments): Promise<never> {
   const manifest = readPodManifest(pod.folder);
   const app = onlyApp(manifest.apps);
-  const section = appSection(app, readAppImageManifest(pod.folder, app.name));
+  const image = readAppImageManifest(pod.folder, app.name);
+  const section = appSection(app, image);
+  checkLifecycle(app, image);
   const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
   const mounts = appMounts(manifest, app, section);
   checkSupported(options, app, mounts);
@@ -68,6 +71,15 @@ function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly
       'app-setup',
       `no volume for the mount point at ${implied.target} of app "${app.name}": the fly stage1 needs --volume and --mount for it`,
     );
+}
+
+/** Nobody stays who could start the app again. */
+function checkLifecycle(app: RuntimeApp, image: ImageManifest): void {
+  if (lifecycleOf(app, image).restart === 'no') return;
+  throw new Stage1Error(
+    'unsupported',
+    `cannot restart app "${app.name}": the fly stage1 has nobody to do it; leave --restart out, or use another stage1`,
+  );
 }
 
 function mountHostFileSystems(root: string): void {

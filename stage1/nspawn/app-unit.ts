@@ -1,4 +1,5 @@
 import { confinement } from './confinement.ts';
+import { lifecycleSettings, startLimit } from './lifecycle.ts';
 import { rootSettings } from './root-settings.ts';
 import type { AppService } from './service.ts';
 import { streamSettings } from './stream-settings.ts';
@@ -36,6 +37,7 @@ export function appUnit(app: AppService): string {
         ['Before', 'shutdown.target'],
         ['OnSuccess', reapers(app)[0]],
         ['OnFailure', reapers(app)[1]],
+        ...startLimit(app.lifecycle),
       ],
     ],
     [
@@ -53,6 +55,7 @@ export function appUnit(app: AppService): string {
         ...rootSettings(app),
         ...confinement(app),
         ...streamSettings(app),
+        ...lifecycleSettings(app.lifecycle),
         ...app.limits,
       ],
     ],

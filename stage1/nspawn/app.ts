@@ -13,6 +13,7 @@ import {
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { executionProblem } from '../../src/stage1/diagnose.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import { appRootfs } from '../../src/stage1/pod-files.ts';
 import { type AppProcess, appSection, planProcess } from '../../src/stage1/process.ts';
@@ -89,6 +90,7 @@ export function planService(request: ServiceRequest): ServicePlan {
         seccomp !== undefined && hasNarrowPrograms(image, hostRoot, process.exec[0] ?? ''),
       noNewPrivileges: noNewPrivileges(section.isolators, process.uid, seccomp),
       limits: resourceLimits(section.isolators),
+      lifecycle: lifecycleOf(app, image),
       notifies: image.annotations.some(
         (a) => a.name === 'appc.io/executor/supports-systemd-notify' && a.value === 'true',
       ),

@@ -1,28 +1,46 @@
 /**
- * What systemd in the pod runs when an app has ended, as `/bin/sh /rkt/reaper APP` in the pod's
- * own root. It records the exit status, 128 + signal for a killed app, and ends the pod with the
- * first failure. An app that ends as it was told to, while the pod stops, counts as a success.
+ * What systemd in the pod runs when an app has ended, as `/bin/sh /rkt/reaper APP RESTART` in the
+ * pod's own root. If the app is to be restarted it ends with 75, which has systemd do so; systemd's
+ * own Restart= takes the restart for an end of the app. Otherwise it records the exit status, 128 +
+ * signal for a killed app, whose signal it records as well, and ends the pod with the first failure.
+ * An app that ends as it was told to counts as a success.
  * MONITOR_*: systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
  */
 export const REAPER = `#!/bin/sh
+signal=
 case $MONITOR_EXIT_CODE:$MONITOR_EXIT_STATUS in
   exited:*) code=$MONITOR_EXIT_STATUS ;;
-  *:RTMIN) code=162 ;;
-  *:RTMIN+*) code=$((162 + \${MONITOR_EXIT_STATUS#RTMIN+})) ;;
+  *:RTMIN) signal=34 ;;
+  *:RTMIN+*) signal=$((34 + \${MONITOR_EXIT_STATUS#RTMIN+})) ;;
   *:?*)
-    code=128
+    signal=0
     for name in HUP INT QUIT ILL TRAP ABRT BUS FPE KILL USR1 SEGV USR2 PIPE ALRM TERM STKFLT \\
       CHLD CONT STOP TSTP TTIN TTOU URG XCPU XFSZ VTALRM PROF WINCH IO PWR SYS; do
-      code=$((code + 1))
+      signal=$((signal + 1))
       [ "$name" != "$MONITOR_EXIT_STATUS" ] || break
     done ;;
   *) code=254 ;;
 esac
-if [ "$code" != 0 ] && [ "$(systemctl is-system-running)" = stopping ]; then
-  [ "$MONITOR_SERVICE_RESULT" != success ] || code=0
-  echo "$code" > "/rkt/status/$1"
-  exit
+[ -z "$signal" ] || code=$((128 + signal))
+
+# Whether the app has ended for the fifth time in ten seconds.
+often() {
+  read -r now rest < /proc/uptime
+  set -- "/rkt/status/$1_ends" "\${now%.*}" $(cat "/rkt/status/$1_ends" 2> /dev/null)
+  echo "$2 $3 $4 $5" > "$1"
+  [ $# -gt 5 ] && [ $(($2 - $6)) -le 10 ]
+}
+
+restart=
+case $2:$code in always:* | on-failure:[!0]*) often "$1" || restart=yes ;; esac
+[ -z "$restart" ] || sleep 0.1
+ends=$code
+if [ "$code$restart" != 0 ] && [ "$(systemctl is-system-running)" = stopping ]; then
+  ends=0 restart=
+  [ "$MONITOR_SERVICE_RESULT" != success ] || code=0 signal=
 fi
+[ -z "$restart" ] || exit 75
+[ -z "$signal" ] || echo "$signal" > "/rkt/status/$1_signal"
 echo "$code" > "/rkt/status/$1"
-[ "$code" = 0 ] || exec systemctl exit "$code"
+[ "$ends" = 0 ] || exec systemctl exit "$code"
 `;

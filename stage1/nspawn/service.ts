@@ -1,4 +1,5 @@
 import type { NameValue, SeccompFilter } from '../../src/appc/index.ts';
+import type { Lifecycle } from '../../src/stage1/lifecycle.ts';
 import type { AppProcess } from '../../src/stage1/process.ts';
 
 /** What an app's service is made from. Paths in `binds` are the pod's at the left, the app's at the right. */
@@ -22,6 +23,7 @@ export interface AppService {
   readonly narrowPrograms: boolean;
   readonly noNewPrivileges: boolean;
   readonly limits: readonly (readonly [string, string])[];
+  readonly lifecycle: Lifecycle;
   /** Tells when it is ready by sd_notify(3). */
   readonly notifies: boolean;
   readonly stdin: Stream;

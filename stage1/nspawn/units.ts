@@ -1,4 +1,5 @@
 import { appUnit, BARE, handlers, handlersUnit, POD, reapers, STAYS } from './app-unit.ts';
+import { restartSettings } from './lifecycle.ts';
 import type { AppService } from './service.ts';
 import { unitText } from './unit-text.ts';
 
@@ -84,12 +85,12 @@ function readyUnit(apps: readonly string[]): string {
 /** Started by the end of its app, which it learns of by MONITOR_* variables; holds the pod up. */
 function reaperUnit(app: AppService): string {
   return unitText([
-    ['Unit', [BARE, ['Requires', POD], ['After', POD]]],
+    ['Unit', [BARE, ['Requires', POD], ['After', POD], ...restartSettings(app)]],
     [
       'Service',
       [
         ['Type', 'oneshot'],
-        ['ExecStart', `/bin/sh /rkt/reaper ${app.process.name}`],
+        ['ExecStart', `/bin/sh /rkt/reaper ${app.process.name} ${app.lifecycle.restart}`],
         ['StandardOutput', 'null'],
       ],
     ],
