@@ -10,7 +10,7 @@ export class SyscallError extends DomainError<string> {
   }
 }
 
-type Native = (...args: unknown[]) => number;
+export type Native = (...args: unknown[]) => number;
 interface Koffi {
   load(path: string | null): { func(prototype: string): Native };
   errno(): number;
@@ -30,6 +30,16 @@ function native(prototype: string): Native {
     bound.set(prototype, call);
   }
   return call;
+}
+
+/** Loads another library than libc, by its soname; undefined when this host does not have it. */
+export function loadLibrary(soname: string): { func(prototype: string): Native } | undefined {
+  koffi ??= createRequire(import.meta.url)('koffi') as Koffi;
+  try {
+    return koffi.load(soname);
+  } catch {
+    return undefined;
+  }
 }
 
 /** EAGAIN has EWOULDBLOCK as a second name, which comes later and would win. */
@@ -188,6 +198,80 @@ export function exchange(one: string, other: string): void {
     'int renameat2(int onedir, const char *one, int otherdir, const char *other, unsigned int flags)',
   );
   check(call(AT_FDCWD, one, AT_FDCWD, other, 2), 'renameat2', `of ${one} and ${other}`);
+}
+
+/**
+ * Makes a network namespace with its loopback up, and gives an open descriptor of it; this process
+ * stays where it is. The namespace lives as long as that descriptor or a process in it.
+ */
+export function makeNetworkNamespace(): number {
+  const setns = native('int setns(int fd, int type)');
+  const before = openSync('/proc/self/ns/net', 'r');
+  try {
+    check(native('int unshare(int flags)')(CLONE_NEWNET), 'unshare', 'of the network namespace');
+    try {
+      raiseLoopback();
+      return openSync('/proc/self/ns/net', 'r');
+    } finally {
+      check(setns(before, CLONE_NEWNET), 'setns', 'to the network namespace before');
+    }
+  } finally {
+    closeSync(before);
+  }
+}
+
+const CLONE_NEWNET = 0x40000000;
+const SIOCSIFFLAGS = 0x8914;
+const IFF_UP_RUNNING = 0x41;
+
+/** netdevice(7): the flags of an interface stand behind the 16 bytes of its name. */
+function raiseLoopback(): void {
+  const AF_INET = 2;
+  const SOCK_DGRAM_CLOEXEC = 2 | O_CLOEXEC;
+  const socket = native('int socket(int domain, int type, int protocol)');
+  const fd = check(socket(AF_INET, SOCK_DGRAM_CLOEXEC, 0), 'socket', 'for the loopback');
+  const request = Buffer.alloc(40);
+  request.write('lo');
+  request.writeInt16LE(IFF_UP_RUNNING, 16);
+  const ioctl = native('int ioctl(int fd, unsigned long request, void *argument)');
+  try {
+    check(ioctl(fd, SIOCSIFFLAGS, request), 'ioctl SIOCSIFFLAGS', 'lo');
+  } finally {
+    closeSync(fd);
+  }
+}
+
+/** Makes all of a file system's data durable: syncfs(2). */
+export function syncfs(fd: number): void {
+  check(native('int syncfs(int fd)')(fd), 'syncfs', `of descriptor ${fd}`);
+}
+
+/** fcntl(2) F_SETFD: whether the descriptor closes at the next execve. */
+export function setCloexec(fd: number, on: boolean): void {
+  const call = native('int fcntl(int fd, int command, int flag)');
+  check(call(fd, 2, on ? 1 : 0), 'fcntl', `of descriptor ${fd}`);
+}
+
+/** chroot(2), followed by chdir to its root. */
+export function chroot(root: string): void {
+  check(native('int chroot(const char *path)')(root), 'chroot', root);
+  process.chdir('/');
+}
+
+const F_SETFL = 4;
+
+/** fcntl(2) F_SETFL: every later write through this open file, whoever shares it, appends. */
+export function setAppend(fd: number): void {
+  const call = native('int fcntl(int fd, int command, int flag)');
+  check(call(fd, F_SETFL, constants.O_APPEND), 'fcntl', `of descriptor ${fd}`);
+}
+
+/** A pipe's [read end, write end], closed in children unless they are handed over: pipe2(2). */
+export function pipe(): [number, number] {
+  const ends = new Int32Array(2);
+  const call = native('int pipe2(void *ends, int flags)');
+  check(call(Buffer.from(ends.buffer), O_CLOEXEC), 'pipe2', 'of two ends');
+  return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
 /** Makes all of a file system's data durable: syncfs(2). */

@@ -1,0 +1,189 @@
+import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import type { ForwardedPort } from '../appc/ports.ts';
+import { lockFile } from '../os/lock.ts';
+import { ownRuleset } from '../os/nftables.ts';
+import { makeNetworkNamespace } from '../os/syscalls.ts';
+import { addToNetwork, deleteFromNetwork, inKnownVersion } from './chain.ts';
+import { findNetworks, type NetworkRequest } from './config.ts';
+import { NetError } from './error.ts';
+import { addressOf, type FirewallPlan, familyOf, nftRuleset } from './firewall.ts';
+import { writeNetworkInfo } from './info.ts';
+import { addIptablesRules } from './iptables.ts';
+import type { PluginOptions } from './plugin.ts';
+import { checkPorts, PORTS_FILE } from './ports.ts';
+import { readResult } from './result.ts';
+import { interfaceTowards } from './route.ts';
+import { forgetAttachment, saveAttachment, savedAttachments } from './state.ts';
+import type { Attachment, AttachmentResult, NetworkConfig, NetworkDns } from './types.ts';
+
+export interface JoinRequest {
+  readonly uuid: string;
+  /** The pod's folder among those of the other running pods. */
+  readonly podFolder: string;
+  readonly networks: readonly NetworkRequest[];
+  /** The folder net.d of the configuration. */
+  readonly configFolder: string;
+  readonly ports: readonly ForwardedPort[];
+  readonly plugins: PluginOptions;
+  readonly warn: (message: string) => void;
+}
+
+/** A pod's place in its networks. */
+export interface Joined {
+  /** Of the pod's network namespace, for as long as this process, or what it becomes, lives. */
+  readonly netnsPath: string;
+  /** Descriptors that hold the namespace and the firewall's rules: the pod must inherit them. */
+  readonly keepOpen: readonly number[];
+  /** What the first network that knows any resolvers says of them. */
+  readonly dns: NetworkDns | undefined;
+}
+
+/** A network that a pod is in, with what joining it came to. */
+interface Member {
+  readonly attachment: Attachment;
+  /** Whether its configuration asks for masquerading, which is done here and not by the plugin. */
+  readonly masquerade: boolean;
+  readonly result: AttachmentResult;
+}
+
+/**
+ * Makes a network namespace for a pod and joins its networks, one interface for each: eth0, eth1, …
+ * Nothing but the addresses that IPAM plugins lease outlives the pod: the kernel takes the namespace,
+ * the interfaces and the firewall's rules away with the last process that holds their descriptors.
+ * `leaveNetworks` gives the leases back.
+ *
+ * @throws NetError; whatever was joined by then has been left again
+ */
+export function joinNetworks(request: JoinRequest): Joined {
+  const found = findNetworks(request.configFolder, request.networks, request.warn);
+  if (request.ports.length > 0) takePorts(request.podFolder, request.ports, found.length);
+  const netns = makeNetworkNamespace();
+  const netnsPath = `/proc/${process.pid}/fd/${netns}`;
+  try {
+    const members = found.map(({ network, args }, index) =>
+      joinNetwork(request, inKnownVersion(network, request.plugins), args, index, netnsPath),
+    );
+    const rules = addRules(request, members);
+    writeNetworkInfo(
+      request.podFolder,
+      members.map(({ attachment, result }) => ({ attachment, result })),
+    );
+    return {
+      netnsPath,
+      keepOpen: rules === undefined ? [netns] : [netns, rules],
+      dns: firstDns(members, request.warn),
+    };
+  } catch (error) {
+    leaveAll(request, netnsPath);
+    closeSync(netns);
+    throw error;
+  }
+}
+
+/** One pod at a time looks which ports are taken, and notes those that it takes. */
+function takePorts(podFolder: string, ports: readonly ForwardedPort[], networkCount: number): void {
+  if (networkCount === 0)
+    throw new NetError('unsupported', 'cannot forward ports: the pod joins no network');
+  const lock = lockFile(join(dirname(dirname(dirname(podFolder))), 'locks', 'ports'), 'exclusive');
+  try {
+    checkPorts(podFolder, ports);
+    const file = join(podFolder, PORTS_FILE);
+    mkdirSync(dirname(file), { recursive: true, mode: 0o750 });
+    writeFileSync(file, JSON.stringify(ports));
+  } finally {
+    lock.release();
+  }
+}
+
+function joinNetwork(
+  request: JoinRequest,
+  network: NetworkConfig,
+  args: string,
+  index: number,
+  netnsPath: string,
+): Member {
+  const attachment: Attachment = {
+    network: withoutMasquerade(network),
+    containerId: request.uuid,
+    interfaceName: `eth${index}`,
+    args,
+    runtimeConfig: {},
+  };
+  saveAttachment(request.podFolder, index, attachment);
+  const said = addToNetwork(attachment, netnsPath, request.plugins);
+  const joined = { ...attachment, result: said };
+  saveAttachment(request.podFolder, index, joined);
+  return {
+    attachment: joined,
+    masquerade: network.plugins.some((plugin) => plugin.ipMasq),
+    result: readResult(network.name, network.cniVersion, said),
+  };
+}
+
+/** A plugin's own rules would outlive a pod that is killed, and cost several calls of iptables(8). */
+function withoutMasquerade(network: NetworkConfig): NetworkConfig {
+  const plugins = network.plugins.map((plugin) =>
+    plugin.ipMasq === undefined ? plugin : { ...plugin, ipMasq: false },
+  );
+  return { ...network, plugins };
+}
+
+/** Ports lead to the first network that masquerades, else to the last (surface 10.4). */
+function forwarding(members: readonly Member[]): Member | undefined {
+  return members.find((member) => member.masquerade) ?? members.at(-1);
+}
+
+function addRules(request: JoinRequest, members: readonly Member[]): number | undefined {
+  const target = forwarding(members);
+  const targets = ['ip', 'ip6'].flatMap((family) => {
+    const found = target?.result.addresses.find(({ cidr }) => familyOf(cidr) === family);
+    return found ? [found.cidr] : [];
+  });
+  const plan: FirewallPlan = {
+    uuid: request.uuid,
+    addresses: members.flatMap(({ masquerade, result }) =>
+      result.addresses.map(({ cidr }) => ({ cidr, masquerade })),
+    ),
+    targets,
+    ports: request.ports,
+    hostInterfaces: targets.flatMap((cidr) => interfaceTowards(addressOf(cidr)) ?? []),
+  };
+  if (plan.ports.length === 0 && plan.addresses.every(({ masquerade }) => !masquerade))
+    return undefined;
+  if (plan.ports.length > 0 && targets.length === 0)
+    throw new NetError(
+      'unsupported',
+      `cannot forward ports: network "${target?.attachment.network.name}" gave the pod no address`,
+    );
+  if (plan.ports.length > 0) allowLoopback(plan.hostInterfaces);
+  const owner = ownRuleset(nftRuleset(plan));
+  if (owner === undefined) addIptablesRules(request.podFolder, plan);
+  return owner;
+}
+
+/** Lets connections to a port of 127.0.0.1 leave for the pod: ip-sysctl, route_localnet. */
+function allowLoopback(interfaces: readonly string[]): void {
+  for (const name of interfaces)
+    writeFileSync(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
+}
+
+function firstDns(
+  members: readonly Member[],
+  warn: (message: string) => void,
+): NetworkDns | undefined {
+  const [first, ...others] = members.filter(({ result }) => result.dns.nameservers.length > 0);
+  for (const { attachment } of others)
+    warn(`network "${attachment.network.name}" has resolvers of its own, which are not used`);
+  return first?.result.dns;
+}
+
+function leaveAll(request: JoinRequest, netnsPath: string): void {
+  for (const { file, attachment } of savedAttachments(request.podFolder).toReversed())
+    try {
+      deleteFromNetwork(attachment, netnsPath, request.plugins);
+      forgetAttachment(request.podFolder, file);
+    } catch (error) {
+      request.warn(error instanceof Error ? error.message : String(error));
+    }
+}

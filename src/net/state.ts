@@ -1,0 +1,42 @@
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { errnoOf } from '../os/error.ts';
+import type { Attachment } from './types.ts';
+
+/** Below a pod's folder: what it takes to leave each network, in the order of joining. */
+const FOLDER = 'net';
+
+/** Written before ADD, so that whoever finds the pod dead can undo it, and again with the result. */
+export function saveAttachment(podFolder: string, index: number, attachment: Attachment): void {
+  mkdirSync(join(podFolder, FOLDER), { recursive: true, mode: 0o750 });
+  const path = pathOf(podFolder, `${String(index).padStart(2, '0')}.conf`);
+  writeFileSync(`${path}.new`, JSON.stringify(attachment));
+  renameSync(`${path}.new`, path);
+}
+
+/** The networks that a pod has joined and not left, in the order of joining. */
+export function savedAttachments(podFolder: string): { file: string; attachment: Attachment }[] {
+  return files(podFolder).map((file) => ({
+    file,
+    attachment: JSON.parse(readFileSync(pathOf(podFolder, file), 'utf8')),
+  }));
+}
+
+export function forgetAttachment(podFolder: string, file: string): void {
+  rmSync(pathOf(podFolder, file), { force: true });
+}
+
+function files(podFolder: string): string[] {
+  try {
+    return readdirSync(join(podFolder, FOLDER))
+      .filter((name) => /^\d+\.conf$/.test(name))
+      .sort();
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
+
+function pathOf(podFolder: string, file: string): string {
+  return join(podFolder, FOLDER, file);
+}
