@@ -1,0 +1,160 @@
+// The program as packs: few files, since each that a start reads costs half a millisecond, and beside
+// each the code that V8 has made of it (code-cache.mjs).
+import { relative } from 'node:path';
+import { build, transform } from 'esbuild';
+
+/**
+ * Makes packs of a program that is split where it imports dynamically.
+ *
+ * @param options esbuild's
+ * @returns the text of the executable, and of each pack in `lib` beside it by name
+ */
+export async function makePacks(entry, options) {
+  const modules = await bundle(entry, options);
+  const main = [...modules.values()].find((module) => module.isEntry);
+  const contents = [...packContents(modules, main.name)];
+  return {
+    executable: `#!/usr/bin/env node\n(${start})(${JSON.stringify(main.name)});\n`,
+    packs: new Map(contents.map(([name, inside]) => [name, pack(modules, inside)])),
+  };
+}
+
+/**
+ * The modules of each pack: one that is imported dynamically and all that it needs at once, but for
+ * what is there already, whichever pack asks for it.
+ */
+function packContents(modules, main) {
+  const needs = (name) => {
+    const needed = new Set([name]);
+    for (const one of needed) for (const other of modules.get(one).eager) needed.add(other);
+    return [...needed];
+  };
+  const there = new Map([[main, new Set()]]);
+  const changed = [main];
+  for (const loader of changed) {
+    const needed = needs(loader);
+    const then = new Set([...there.get(loader), ...needed]);
+    for (const name of new Set(needed.flatMap((one) => modules.get(one).lazy))) {
+      const before = there.get(name);
+      const now = [...then].filter((one) => !before || before.has(one));
+      if (before?.size === now.length) continue;
+      there.set(name, new Set(now));
+      changed.push(name);
+    }
+  }
+  const contents = ([name, before]) => needs(name).filter((one) => !before.has(one));
+  return new Map([...there].map((entry) => [entry[0], contents(entry)]));
+}
+
+/** The modules of one bundle, by name: CommonJS, and which they need at once and later. */
+async function bundle(entry, options) {
+  const { metafile, outputFiles } = await build({
+    ...options,
+    entryPoints: [entry],
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    // A name stands for the content, and for that of all that is imported: caches rely on it.
+    entryNames: '[name]-[hash]',
+    chunkNames: '[name]-[hash]',
+    outdir: options.absWorkingDir,
+    write: false,
+    metafile: true,
+  });
+  const modules = outputFiles.map(async ({ path, text }) => {
+    const name = relative(options.absWorkingDir, path);
+    const { entryPoint, imports } = metafile.outputs[name];
+    const targets = (kind) =>
+      imports.filter((one) => one.kind === kind && !one.external).map((one) => one.path);
+    return {
+      name,
+      isEntry: entryPoint === entry,
+      code: await toCommonJs(text, options),
+      eager: targets('import-statement'),
+      lazy: targets('dynamic-import'),
+    };
+  });
+  return new Map((await Promise.all(modules)).map((module) => [module.name, module]));
+}
+
+/** Node starts its loader for ES modules, which takes long, only for such; esbuild splits only such. */
+async function toCommonJs(text, { target, minifySyntax, minifyWhitespace }) {
+  const { code } = await transform(text, {
+    format: 'cjs',
+    platform: 'node',
+    target,
+    define: { 'import.meta.url': '__filename' },
+    supported: { 'dynamic-import': false },
+    minifySyntax,
+    minifyWhitespace,
+  });
+  return code;
+}
+
+/** Modules as functions by name, in plain ASCII, which is read without being decoded. */
+function pack(modules, names) {
+  const functions = names.map(
+    // In parentheses V8 compiles a function at once, instead of reading it twice.
+    (name) =>
+      `${JSON.stringify(name)}:(function(module,exports,require,__filename){${modules.get(name).code}})`,
+  );
+  // Left over by esbuild are those in regular expressions.
+  const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
+  return `({${functions.join(',\n')}})\n`.replace(/[^\0-\x7f]/g, escaped);
+}
+
+/**
+ * The executable: defines the modules of packs and runs each when it is first required. What several
+ * packs hold runs once: the pack that is loaded first has defined it.
+ */
+function start(entry) {
+  const { readFileSync } = require('node:fs');
+  const { Script } = require('node:vm');
+  const lib = `${__dirname}/lib/`;
+  const defined = {};
+  const loaded = new Map();
+  const cacheOf = (name) => {
+    try {
+      return readFileSync(`${lib}${name}.${process.version}-${process.arch}`);
+    } catch {}
+  };
+  const define = (name) => {
+    const filename = lib + name;
+    // Made for another build of V8 it is not used, and the start takes longer.
+    const cachedData = cacheOf(name);
+    const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData });
+    const pack = script.runInThisContext();
+    for (const one in pack) defined[one] ??= pack[one];
+  };
+  // Some of Node's own modules take many milliseconds to load, and most starts use few of them.
+  // Those that are a function or class themselves cannot be stood in for.
+  const onFirstUse = (wanted) => {
+    let module;
+    return new Proxy(
+      {},
+      {
+        get: (_, member) => {
+          module ??= require(wanted);
+          return module[member];
+        },
+      },
+    );
+  };
+  const requireFrom = (wanted) => {
+    if (wanted.startsWith('./')) return load(wanted.slice(2));
+    if (wanted === 'node:module') return { createRequire: () => require };
+    return /^node:(?!assert|events|fs|path|stream)/.test(wanted)
+      ? onFirstUse(wanted)
+      : require(wanted);
+  };
+  const load = (name) => {
+    const known = loaded.get(name);
+    if (known) return known.exports;
+    if (!defined[name]) define(name);
+    const module = { exports: {} };
+    loaded.set(name, module);
+    defined[name](module, module.exports, requireFrom, lib + name);
+    return module.exports;
+  };
+  load(entry);
+}
