@@ -307,6 +307,11 @@ export function pipe(): [number, number] {
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
+/** Makes a FIFO: mkfifo(3). */
+export function mkfifo(path: string, mode: number): void {
+  check(native('int mkfifo(const char *path, unsigned int mode)')(path, mode), 'mkfifo', path);
+}
+
 /** Makes `to` another descriptor of what `from` has open: dup2(2). */
 export function dup2(from: number, to: number): void {
   check(native('int dup2(int from, int to)')(from, to), 'dup2', `of descriptor ${from}`);

@@ -20,6 +20,10 @@ export const POD_FILES = {
   flavor: 'flavor',
   subcgroup: 'subcgroup',
   sharedVolumes: 'sharedVolumes',
+  /** What the apps have written, a file for each; not there when nothing is recorded. */
+  logs: 'logs',
+  /** The socket of those who attach themselves to the apps' streams. */
+  attach: 'attach',
   status: 'stage1/rootfs/rkt/status',
   ready: 'stage1/rootfs/rkt/supervisor-status',
 } as const;

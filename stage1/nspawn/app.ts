@@ -21,11 +21,13 @@ import { prepareAppRoot } from './app-root.ts';
 import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
 import { resourceLimits } from './limits.ts';
 import { hasNarrowPrograms } from './narrow-programs.ts';
+import { type RelayedApp, relayedApp } from './relay.ts';
 import type { AppService } from './service.ts';
 import type { Streams } from './stdio.ts';
 
 export interface ServicePlan {
   readonly service: AppService;
+  readonly relayed: RelayedApp;
   readonly mounts: readonly AppMount[];
 }
 
@@ -73,6 +75,7 @@ export function planService(request: ServiceRequest): ServicePlan {
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
     mounts,
+    relayed: relayedApp(process, image, request.streams),
     service: {
       process,
       root: `/${appRootfs(app.name)}`,
@@ -94,7 +97,9 @@ export function planService(request: ServiceRequest): ServicePlan {
       notifies: image.annotations.some(
         (a) => a.name === 'appc.io/executor/supports-systemd-notify' && a.value === 'true',
       ),
-      ...request.streams,
+      stdin: request.streams.stdin,
+      stdout: request.streams.stdout,
+      stderr: request.streams.stderr,
     },
   };
 }

@@ -11,6 +11,8 @@ export interface NspawnPod {
   readonly ownNetwork: boolean;
   readonly sharedIpc: boolean;
   readonly terminal: boolean;
+  /** The app reads what the container manager has as standard input. */
+  readonly sharedStdin: boolean;
   /** The host runs systemd: register the pod with machined, pass readiness on, offer the journal. */
   readonly systemd: boolean;
   readonly notify: boolean;
@@ -48,7 +50,7 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     '--resolv-conf=off',
     '--timezone=off',
     `--console=${pod.terminal ? 'interactive' : 'pipe'}`,
-    `--bind=/proc/${pid}/fd:${STDIO}`,
+    ...(pod.sharedStdin ? [`--bind=/proc/${pid}/fd:${STDIO}`] : []),
     ...(pod.systemd ? journalSockets().map((path) => `--bind-ro=${path}`) : []),
     ...(pod.ownNetwork ? ['--private-network'] : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),

@@ -42,5 +42,10 @@ fi
 [ -z "$restart" ] || exit 75
 [ -z "$signal" ] || echo "$signal" > "/rkt/status/$1_signal"
 echo "$code" > "/rkt/status/$1"
+if [ -p /rkt/streams/sync ]; then # the relay answers when it has passed on all that the app wrote
+  exec 3<>"/rkt/streams/$1/done" 4<"/rkt/streams/$1/done" 3>&-
+  echo "$1" 1<>/rkt/streams/sync
+  read -r _ <&4
+fi
 [ "$ends" = 0 ] || exec systemctl exit "$code"
 `;

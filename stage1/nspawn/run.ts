@@ -16,8 +16,9 @@ import {
 } from '../../src/systemd/host.ts';
 import { planService, type ServicePlan } from './app.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
+import { relayed } from './relay.ts';
 import { layOutRoot } from './skeleton.ts';
-import { connectStreams } from './stdio.ts';
+import { appStreams, lookAtCaller } from './stdio.ts';
 import { podUnits } from './units.ts';
 import { mountVolumes } from './volumes.ts';
 
@@ -33,7 +34,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const manifest = readPodManifest(pod.folder);
   const ownNetwork = checkNetwork(options.net);
   const supervisor = supervision();
-  const streams = connectStreams(options.interactive);
+  const caller = lookAtCaller(options.interactive);
   const hostname = options.hostname ?? `rkt-${pod.uuid}`;
   const journal = supervisor !== 'none';
   const plans = manifest.apps.map((app) =>
@@ -43,7 +44,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       image: readAppImageManifest(pod.folder, app.name),
       stage1Root: root,
       insecure: options.insecure,
-      streams,
+      streams: appStreams(caller, app),
       journal,
       files: { resolv: options.resolv, hosts: options.hosts },
       hostname,
@@ -59,7 +60,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     debug: options.debug,
     ownNetwork,
     sharedIpc: options.ipc === 'parent',
-    terminal: streams.stdin === 'tty',
+    terminal: caller.stdin === 'tty',
+    sharedStdin: typeof caller.stdin === 'object',
     systemd: supervisor !== 'none',
     notify: process.env['NOTIFY_SOCKET'] !== undefined,
     capabilities: podCapabilities(plans),
@@ -71,7 +73,12 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   // Last of all: with this file the pod counts as started.
   write(pod, POD_FILES.ppid, String(process.pid));
 
-  const argv = nspawnArgv(nspawn, process.pid);
+  const argv = relayed(
+    pod,
+    caller,
+    plans.map((plan) => plan.relayed),
+    nspawnArgv(nspawn, process.pid),
+  );
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
   become(command, nspawnEnvironment(nspawn), pod.lockFd);

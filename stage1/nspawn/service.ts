@@ -41,5 +41,5 @@ export interface Bind {
   readonly optional?: boolean;
 }
 
-/** Where a stream of an app goes: nowhere, a file of the pod, the pod's terminal, the journal. */
-export type Stream = 'null' | 'tty' | 'journal' | { readonly file: string };
+/** Where a stream of an app goes: nowhere, the pod's own terminal, a file or a terminal in the pod. */
+export type Stream = 'null' | 'tty' | { readonly file: string } | { readonly terminal: string };

@@ -1,43 +1,116 @@
 import { spawnSync } from 'node:child_process';
-import { closeSync, fstatSync } from 'node:fs';
+import { closeSync, fstatSync, type Stats } from 'node:fs';
 import { isatty } from 'node:tty';
-import { dup2, pipe, setAppend } from '../../src/os/syscalls.ts';
+import type { RuntimeApp } from '../../src/appc/index.ts';
+import { dup2, pipe } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { type StreamModes, streamModes } from '../../src/stage1/stream-modes.ts';
 import type { Stream } from './service.ts';
 
 /** Where the container manager's own descriptors appear inside the pod, for its systemd alone. */
 export const STDIO = '/rkt/stdio';
 
-/** The three streams of the pod's apps. */
+/** Where the ends of the relay are inside the pod: a folder for each app. */
+export const STREAMS = '/rkt/streams';
+
+/** What becomes of output: copied to the caller's descriptor, sent to the journal, only recorded. */
+export type Sink = 'copy' | 'journal' | 'discard';
+
+/** What this process has as 0, 1 and 2, and what that means for the apps. */
+export interface Caller {
+  /** What the app reads with `--interactive`; `tty` makes the caller's terminal the pod's, all of it. */
+  readonly stdin: Stream;
+  readonly sinks: readonly [stdout: Sink, stderr: Sink];
+  readonly terminals: readonly [stdout: boolean, stderr: boolean];
+  /** Both lead to the same, so that their order counts. */
+  readonly joined: boolean;
+}
+
+/** How the relay serves a stream: see relay-program.ts. */
+export type RelayMode = '-' | 'fifo' | 'tty' | 'screen' | 'joined';
+
+/** The three streams of an app, as its unit sees them and as the relay does. */
 export interface Streams {
   readonly stdin: Stream;
   readonly stdout: Stream;
   readonly stderr: Stream;
+  readonly relayed: readonly [stdin: RelayMode, stdout: RelayMode, stderr: RelayMode];
 }
 
-/**
- * Connects the apps to what this process has as 0, 1 and 2, without a process in between: systemd
- * in the pod opens the same pipe, terminal or file by its path in the container manager's /proc
- * entry. Three cases need help:
- * - as output a file would be written from its start again, so its open file description is made to append;
- * - a socket cannot be opened by a path, and a file as input would be read from its start again, so
- *   a `cat` outside the pod stands between;
- * - journald's socket is left alone: the apps get connections of their own to the journal.
- */
-export function connectStreams(interactive: boolean): Streams {
-  if (interactive && isatty(0)) return { stdin: 'tty', stdout: 'tty', stderr: 'tty' };
+export function lookAtCaller(interactive: boolean): Caller {
+  const [stdout, stderr] = [fstatSync(1), fstatSync(2)];
+  const sinks = [sink(stdout), sink(stderr)] as const;
   return {
     stdin: interactive ? input() : 'null',
-    stdout: output(1),
-    stderr: output(2),
+    sinks,
+    terminals: [isTerminal(1, stdout), isTerminal(2, stderr)],
+    joined: stdout.dev === stderr.dev && stdout.ino === stderr.ino && sinks[0] === 'copy',
   };
 }
 
+/**
+ * Where an app's streams lead. Output goes through a FIFO of the app's user, which can be opened again
+ * as /dev/stdout, to the relay; where the caller has a terminal, through a terminal.
+ *
+ * @throws Stage1Error for modes that cannot be
+ */
+export function appStreams(caller: Caller, app: RuntimeApp): Streams {
+  if (caller.stdin === 'tty')
+    return { stdin: 'tty', stdout: 'tty', stderr: 'tty', relayed: ['-', '-', '-'] };
+  const modes = streamModes(app);
+  const stdin = inputMode(modes);
+  const stdout = outputMode(modes.stdout, caller.terminals[0]);
+  const joins = caller.joined && modes.stdout === 'log' && modes.stderr === 'log';
+  const stderr = joins ? 'joined' : outputMode(modes.stderr, caller.terminals[1]);
+  const relayed = [stdin, stdout, stdout === 'screen' && stderr === 'screen' ? 'fifo' : stderr];
+  const [, , errors] = relayed;
+  const at = (mode: RelayMode, name: string): Stream => {
+    if (mode === '-') return 'null';
+    const folder = `${STREAMS}/${app.name}`;
+    if (mode === 'tty') return { terminal: `${folder}/tty` };
+    return { file: `${folder}/${mode === 'screen' ? 'tty' : name}` };
+  };
+  return {
+    stdin: stdin === '-' ? caller.stdin : at(stdin, 'stdin'),
+    stdout: at(stdout, 'stdout'),
+    stderr: stderr === 'joined' ? at(stdout, 'stdout') : at(errors ?? '-', 'stderr'),
+    relayed: [stdin, stdout, errors ?? '-'],
+  };
+}
+
+function inputMode({ stdin }: StreamModes): RelayMode {
+  return stdin === 'stream' ? 'fifo' : stdin === 'tty' ? 'tty' : '-';
+}
+
+function outputMode(mode: StreamModes['stdout'], isScreen: boolean): RelayMode {
+  if (mode === 'null') return '-';
+  if (mode === 'tty') return 'tty';
+  return mode === 'log' && isScreen ? 'screen' : 'fifo';
+}
+
+/** /dev/null: null(4). */
+const NULL_DEVICE = (1 << 8) | 3;
+
+function sink(stats: Stats): Sink {
+  if (process.env['JOURNAL_STREAM'] === `${stats.dev}:${stats.ino}`) return 'journal';
+  return stats.isCharacterDevice() && stats.rdev === NULL_DEVICE ? 'discard' : 'copy';
+}
+
+function isTerminal(fd: number, stats: Stats): boolean {
+  return stats.isCharacterDevice() && stats.rdev !== NULL_DEVICE && isatty(fd);
+}
+
+/**
+ * systemd in the pod opens the caller's pipe by its path in the container manager's /proc entry. A
+ * socket cannot be opened by a path, and a file would be read from its start again, so that there a
+ * `cat` outside the pod stands between.
+ */
 function input(): Stream {
+  if (isatty(0)) return 'tty';
   const stats = fstatSync(0);
   if (!stats.isFIFO() && !stats.isCharacterDevice()) {
     const [readEnd, writeEnd] = pipe();
-    relay(0, writeEnd);
+    startCat(0, writeEnd);
     closeSync(writeEnd);
     dup2(readEnd, 0);
     closeSync(readEnd);
@@ -45,28 +118,14 @@ function input(): Stream {
   return { file: `${STDIO}/0` };
 }
 
-function output(fd: 1 | 2): Stream {
-  const stats = fstatSync(fd);
-  if (process.env['JOURNAL_STREAM'] === `${stats.dev}:${stats.ino}`) return 'journal';
-  if (stats.isFile()) setAppend(fd);
-  if (stats.isSocket()) {
-    const [readEnd, writeEnd] = pipe();
-    relay(readEnd, fd);
-    closeSync(readEnd);
-    dup2(writeEnd, fd);
-    closeSync(writeEnd);
-  }
-  return { file: `${STDIO}/${fd}` };
-}
-
 /** Copies until the end of its input, as nobody's child and deaf to the signals that stop a pod. */
-function relay(from: number, to: number): void {
+function startCat(from: number, to: number): void {
   const argv = ['--fork', 'env', '--ignore-signal=INT,TERM,HUP', 'cat'];
   const result = spawnSync('setsid', argv, { stdio: [from, to, 'ignore'] });
   if (result.status === 0) return;
   throw new Stage1Error(
     'missing-program',
-    'cannot start setsid and cat, which pass the output on to a socket: install util-linux and coreutils',
+    'cannot start setsid and cat, which pass the input on from a file or socket: install util-linux and coreutils',
     result.error,
   );
 }

@@ -151,6 +151,7 @@ export function bareNspawn(work: string, dataDir: string, rootfs: string): strin
     ownNetwork: true,
     sharedIpc: false,
     terminal: false,
+    sharedStdin: false,
     systemd: isSystemdHost(),
     notify: false,
     capabilities: /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' '),

@@ -1,0 +1,80 @@
+import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { ImageManifest } from '../../src/appc/index.ts';
+import { mkfifo } from '../../src/os/syscalls.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import { POD_FILES } from '../../src/stage1/pod-files.ts';
+import type { AppProcess } from '../../src/stage1/process.ts';
+import { findProgram } from '../../src/systemd/host.ts';
+import { RELAY } from './relay-program.ts';
+import { type Caller, STREAMS, type Streams } from './stdio.ts';
+
+/** An app whose streams are relayed. */
+export interface RelayedApp {
+  readonly name: string;
+  /** `NAME:VERSION` of its image. */
+  readonly image: string;
+  readonly uid: number;
+  readonly gid: number;
+  readonly streams: Streams;
+}
+
+export function relayedApp(
+  { name, uid, gid }: AppProcess,
+  image: ImageManifest,
+  streams: Streams,
+): RelayedApp {
+  const version = image.labels.find((label) => label.name === 'version')?.value;
+  return { name, image: version ? `${image.name}:${version}` : image.name, uid, gid, streams };
+}
+
+/** The number of clock_gettime(2), which a program without modules has to know. */
+const CLOCK_GETTIME = process.arch === 'x64' ? 228 : 113;
+
+/**
+ * Lays out what the relay needs in the pod's folder, and gives what this process is to become so
+ * that it stands beside `argv`. Nothing to do when the caller's terminal is the pod's own.
+ */
+export function relayed(
+  pod: { readonly uuid: string; readonly folder: string; readonly lockFd: number },
+  caller: Caller,
+  apps: readonly RelayedApp[],
+  argv: readonly string[],
+): readonly string[] {
+  if (caller.stdin === 'tty') return argv;
+  const root = join(pod.folder, POD_FILES.stage1Root);
+  const program = join(root, 'rkt/relay');
+  writeFileSync(program, RELAY);
+  mkdirSync(join(pod.folder, POD_FILES.logs), { mode: 0o700 });
+  layOutEnds(join(root, STREAMS), apps);
+  const words = apps.flatMap(({ name, image, uid, streams }) => [
+    name,
+    image,
+    String(uid),
+    ...streams.relayed,
+  ]);
+  const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), ...caller.sinks];
+  return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
+}
+
+/** A FIFO is its app's, so that /dev/stdout can be opened; no app sees the folder. */
+function layOutEnds(folder: string, apps: readonly RelayedApp[]): void {
+  mkdirSync(folder, { mode: 0o700 });
+  mkfifo(join(folder, 'sync'), 0o600);
+  for (const { name, uid, gid, streams } of apps) {
+    mkdirSync(join(folder, name), { mode: 0o700 });
+    mkfifo(join(folder, name, 'done'), 0o600);
+    for (const [index, stream] of ['stdin', 'stdout', 'stderr'].entries()) {
+      if (streams.relayed[index] !== 'fifo') continue;
+      const path = join(folder, name, stream);
+      mkfifo(path, 0o600);
+      chownSync(path, uid, gid);
+    }
+  }
+}
+
+function pathOf(program: string): string {
+  const path = findProgram(program);
+  if (path) return path;
+  throw new Stage1Error('missing-program', `cannot find ${program}: install systemd-container`);
+}
