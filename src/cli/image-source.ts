@@ -2,7 +2,7 @@ import { HttpClient } from '../http/client.ts';
 import type { ProgressDisplay } from '../http/download.ts';
 import type { ResolveOptions } from '../image/resolve.ts';
 import type { Context } from './context.ts';
-import { aciTrust, registryTrust } from './image-trust.ts';
+import { aciTrust, manifestTrust } from './image-trust.ts';
 import { showProgress } from './progress.ts';
 
 /** The client for servers that the global flags and the configuration describe. */
@@ -40,7 +40,7 @@ export function imageSource(
     client,
     verify: aciTrust(context, client),
     dockerAuth: config.dockerAuth,
-    verifyManifest: registryTrust(context, client, info),
+    ...manifestTrust(context, client, info),
     ...(info && { info, progress: onFirstDownload(() => showProgress(stderr, info)) }),
   };
 }

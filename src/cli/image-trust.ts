@@ -33,15 +33,20 @@ export function aciTrust({ globals, stderr }: Context, client: HttpClient | unde
   };
 }
 
-/** Checks the images of registries against policy.json and the cosign keys of the configuration. */
-export function registryTrust(
+/** Checks Docker and OCI images against policy.json and the cosign keys of the configuration. */
+export function manifestTrust(
   { globals }: Context,
   client: HttpClient,
   info: ResolveOptions['info'],
-): NonNullable<ResolveOptions['verifyManifest']> {
-  const roots = { system: globals.systemConfig, local: globals.localConfig };
-  return async (image) => {
-    const { registryVerifier } = await import('../trust/registry-hook.ts');
-    await registryVerifier({ roots, http: client }, info)(image);
+): Required<Pick<ResolveOptions, 'verifyManifest' | 'verifyLocal' | 'checkSource'>> {
+  const trust = {
+    roots: { system: globals.systemConfig, local: globals.localConfig },
+    http: client,
+  };
+  const hooks = () => import('../trust/registry-hook.ts');
+  return {
+    verifyManifest: async (image) => (await hooks()).registryVerifier(trust, info)(image),
+    verifyLocal: async (image) => (await hooks()).localVerifier(trust, info)(image),
+    checkSource: async (reference) => (await hooks()).registrySourceChecker(trust)(reference),
   };
 }

@@ -1,7 +1,7 @@
 import { type ByteRange, readDocument, sha256, streamRange } from './byte-range.ts';
 import { parseDockerReference } from './docker-reference.ts';
 import { ImageError } from './error.ts';
-import type { LocalImage } from './local-image.ts';
+import type { FoundImage } from './local-image.ts';
 import { type DockerArchiveManifest, parseDockerArchive } from './oci-schema.ts';
 
 /**
@@ -17,7 +17,7 @@ export function findInDockerArchive(
   where: string,
   find: (name: string) => ByteRange | undefined,
   tag?: string,
-): LocalImage {
+): FoundImage {
   const required = (name: string): ByteRange => {
     const range = find(name);
     if (!range) throw new ImageError('bad-image', `${where} has no ${name}, which it should hold`);
@@ -44,6 +44,9 @@ export function findInDockerArchive(
 
   return {
     where,
+    transport: 'docker-archive',
+    manifests: [],
+    signatures: () => [],
     reference: `docker-archive:${where}${found === undefined ? '' : `:${found}`}`,
     ...(found !== undefined && { tag: found }),
     config,

@@ -9,6 +9,7 @@ import { importLayer, type LayerInput } from './layer.ts';
 import { imageManifestOf, type OciOrigin } from './oci-config.ts';
 import { parseConfig } from './oci-schema.ts';
 import { addImage } from './publish.ts';
+import type { StoredSignature } from './registry/signatures.ts';
 import type { Store, StoredImage } from './store.ts';
 
 /** An image found in a layout or archive: its config is verified, its layers are still to be. */
@@ -25,6 +26,23 @@ export interface LocalImage {
   /** Bottom first, without their diff ids. */
   readonly layers: readonly LayerInput[];
 }
+
+/** An image of a layout or archive, with what can vouch for it. */
+export interface FoundImage extends LocalImage {
+  readonly transport: 'oci' | 'oci-archive' | 'docker-archive';
+  /**
+   * The bytes of its manifest, after those of the index that it was chosen from, if any: that pins
+   * it. An archive of `docker save` has none.
+   */
+  readonly manifests: readonly Buffer[];
+  /** What cosign stored in the layout; for whatever manifest, and not verified. */
+  readonly signatures: () => readonly StoredSignature[];
+}
+
+/** Decides whether an image of a layout or archive may be used. Throws to refuse it. */
+export type VerifyLocal = (
+  image: Pick<FoundImage, 'transport' | 'where' | 'tag' | 'manifests' | 'signatures'>,
+) => Promise<void>;
 
 /**
  * Brings an OCI or Docker image into the store: config to manifest, then each layer, checked against

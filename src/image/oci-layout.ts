@@ -1,9 +1,16 @@
 import { join } from 'node:path';
 import { type ByteRange, checkSize, readDocument, streamRange, wholeFile } from './byte-range.ts';
 import { ImageError } from './error.ts';
-import type { LocalImage } from './local-image.ts';
-import { type Descriptor, type OciManifest, parseLayout, parseManifest } from './oci-schema.ts';
-import { type BlobSource, chooseManifest, findBlob, readBlob } from './oci-select.ts';
+import type { FoundImage } from './local-image.ts';
+import { type OciManifest, parseLayout, parseManifest } from './oci-schema.ts';
+import {
+  type BlobSource,
+  type Candidate,
+  chooseManifest,
+  findBlob,
+  readBlob,
+} from './oci-select.ts';
+import { layoutSignatures } from './oci-signatures.ts';
 
 export const manifestTypes: ReadonlySet<string> = new Set([
   'application/vnd.oci.image.manifest.v1+json',
@@ -28,7 +35,7 @@ export function findInLayout(
   where: string,
   find: (name: string) => ByteRange | undefined,
   tag?: string,
-): LocalImage {
+): FoundImage {
   const required = (name: string): ByteRange => {
     const range = find(name);
     if (!range)
@@ -42,9 +49,12 @@ export function findInLayout(
     index: required('index.json'),
     find: (digest) => find(`blobs/${digest.replace(':', '/')}`),
   };
-  const { descriptor, tag: found } = chooseManifest(source, tag);
+  const candidate = chooseManifest(source, tag);
+  const { tag: found } = candidate;
   return {
-    ...readImage(source, descriptor),
+    ...readImage(source, candidate),
+    transport: scheme,
+    signatures: () => layoutSignatures(source),
     reference: `${scheme}:${where}${found === undefined ? '' : `:${found}`}`,
     ...(found !== undefined && { tag: found }),
   };
@@ -52,16 +62,18 @@ export function findInLayout(
 
 function readImage(
   source: BlobSource,
-  descriptor: Descriptor,
-): Omit<LocalImage, 'reference' | 'tag'> {
+  { descriptor, index }: Candidate,
+): Omit<FoundImage, 'reference' | 'tag' | 'transport' | 'signatures'> {
   const { where } = source;
   checkManifestType(descriptor.mediaType, where);
   const what = `image manifest ${descriptor.digest} of ${where}`;
-  const manifest = parseManifest(readBlob(source, descriptor, 'image manifest'), what);
+  const bytes = readBlob(source, descriptor, 'image manifest');
+  const manifest = parseManifest(bytes, what);
   const { config, layers } = manifest;
   checkPartTypes(manifest, where);
   return {
     where,
+    manifests: [...(index ? [readBlob(source, index, 'image index')] : []), bytes],
     manifestDigest: descriptor.digest,
     config: readBlob(source, config, 'image config'),
     configDigest: config.digest,
@@ -99,6 +111,6 @@ function supported(known: boolean, what: string, mediaType: string, where: strin
 }
 
 /** Finds an image in a layout folder. Throws as findInLayout. */
-export function findInLayoutFolder(folder: string, tag?: string): LocalImage {
+export function findInLayoutFolder(folder: string, tag?: string): FoundImage {
   return findInLayout('oci', folder, (name) => wholeFile(join(folder, name)), tag);
 }

@@ -17,6 +17,8 @@ export interface Candidate {
   readonly descriptor: Descriptor;
   /** `TAG`, or a whole `NAME:TAG`. */
   readonly tag?: string;
+  /** The entry of index.json that it was found below, when that is an index itself. */
+  readonly index?: Descriptor;
 }
 
 export const indexTypes: ReadonlySet<string> = new Set([
@@ -37,7 +39,9 @@ export function chooseManifest(
 ): Candidate {
   const { where } = source;
   const all = readIndex(source, source.index);
-  const wanted = tag === undefined ? all : all.filter((each) => namesOf(each).includes(tag));
+  const wanted = all.filter((each) =>
+    tag === undefined ? !isSignature(each) : namesOf(each).includes(tag),
+  );
   const candidates = leaves(source, wanted);
   const [first, ...others] = candidates;
   if (!first) {
@@ -86,9 +90,28 @@ export function findBlob(source: BlobSource, { digest }: Descriptor, kind: strin
   return range;
 }
 
+/** The entries of a layout's index. Throws ImageError. */
+export function entriesOf(source: BlobSource): readonly Descriptor[] {
+  return readIndex(source, source.index);
+}
+
 function readIndex(source: BlobSource, range: ByteRange): OciIndex['manifests'] {
   const what = `index.json of ${source.where}`;
   return parseIndex(readDocument(range, what), what).manifests;
+}
+
+/** What `cosign save` notes of the entries of a layout's index. */
+const kindOf = 'kind';
+const kinds = ['sigs', 'atts', 'sboms'].map((kind) => `dev.cosignproject.cosign/${kind}`);
+/** What cosign tags signatures of an image with, and whoever copies them. */
+const tagForm = /^sha256-[0-9a-f]{64}\.(sig|att|sbom)$/;
+
+/** Whether an entry of a layout's index is no image, but what cosign says of one. */
+export function isSignature({ annotations }: Descriptor): boolean {
+  return (
+    kinds.includes(annotations[kindOf] ?? '') ||
+    tagForm.test(annotations['org.opencontainers.image.ref.name'] ?? '')
+  );
 }
 
 /** All manifests below some descriptors, each once, however deep the indexes are nested. */
@@ -109,7 +132,8 @@ function leaves(source: BlobSource, descriptors: readonly Descriptor[]): Candida
     }
     const where = `image index ${descriptor.digest} of ${source.where}`;
     const nested = parseIndex(readBlob(source, descriptor, 'image index'), where);
-    queue.push(...nested.manifests.map((child) => ({ ...candidate, descriptor: child })));
+    const index = candidate.index ?? descriptor;
+    queue.push(...nested.manifests.map((child) => ({ ...candidate, descriptor: child, index })));
   }
   return found;
 }

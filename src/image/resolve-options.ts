@@ -1,7 +1,9 @@
 import type { Config } from '../config/index.ts';
 import type { HttpClient } from '../http/client.ts';
 import type { ProgressDisplay } from '../http/download.ts';
+import type { DockerReference } from './docker-reference.ts';
 import { ImageError } from './error.ts';
+import type { VerifyLocal } from './local-image.ts';
 import type { VerifyManifest } from './registry/fetch-docker.ts';
 
 export const pullPolicies = ['new', 'never', 'update'] as const;
@@ -38,6 +40,10 @@ export interface ResolveOptions {
   readonly dockerAuth?: Config['dockerAuth'];
   /** Without it no image of a registry passes as verified. */
   readonly verifyManifest?: VerifyManifest;
+  /** Throws, before a registry is asked, when nothing could vouch for an image of that name. */
+  readonly checkSource?: (reference: DockerReference) => Promise<void>;
+  /** Without it no image of a layout or archive passes as verified. */
+  readonly verifyLocal?: VerifyLocal;
 }
 
 /** The options with which something can be fetched. */

@@ -78,7 +78,7 @@ async function findLocal(
 ): Promise<StoredImage> {
   const { path } = reference;
   checkReachable(path);
-  if (!options.insecure.image) return findSigned(store, reference, options);
+  if (!options.insecure.image) return findVerified(store, reference, options);
   options.warn(`image ${path} is taken unverified (--insecure-options=image)`);
   const tag = reference.kind === 'file' ? undefined : reference.tag;
   const known = cachedFile(store, path, tag) ?? cachedFile(store, join(path, 'index.json'), tag);
@@ -87,16 +87,28 @@ async function findLocal(
   return importLocal(store, reference, options.warn);
 }
 
-/** An ACI file with its signature: the one that was named, or the one beside it. */
-async function findSigned(
+/** An ACI is vouched for by its signature, other images by policy and keys. */
+async function findVerified(
   store: Store,
   reference: LocalReference,
   options: ResolveOptions,
 ): Promise<StoredImage> {
-  const { path } = reference;
+  const { holdsAci, importLocal } = await import('./import-local.ts');
+  const { kind, path } = reference;
+  if (kind === 'file' && (await holdsAci(path))) return findSigned(store, path, options);
+  const { verifyLocal } = options;
+  if (!verifyLocal) throw (await import('./signature.ts')).unverifiable(path);
+  return importLocal(store, reference, options.warn, verifyLocal);
+}
+
+/** An ACI file with its signature: the one that was named, or the one beside it. */
+async function findSigned(
+  store: Store,
+  path: string,
+  options: ResolveOptions,
+): Promise<StoredImage> {
   const { unverifiable, verifySignature } = await import('./signature.ts');
-  if (!options.verify || reference.kind !== 'file' || !statSync(path).isFile())
-    throw unverifiable(path);
+  if (!options.verify || !statSync(path).isFile()) throw unverifiable(path);
   const signature = options.signature ?? `${path}.asc`;
   if (!existsSync(signature))
     throw new ImageError(

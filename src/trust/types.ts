@@ -19,6 +19,7 @@ export type ManifestSource =
       readonly transport: 'oci' | 'oci-archive' | 'docker-archive';
       /** Absolute. */
       readonly path: string;
+      /** What it is called there: `TAG`, or a whole `NAME:TAG`. */
       readonly tag?: string;
     };
 

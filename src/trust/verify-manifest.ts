@@ -1,6 +1,6 @@
 import { realpathSync } from 'node:fs';
 import { type CosignKey, openCosign, readCosignKey } from './cosign.ts';
-import { type DockerName, dockerName, dockerNameText } from './docker-name.ts';
+import { type DockerName, dockerName, dockerNameText, parseDockerName } from './docker-name.ts';
 import { TrustError } from './error.ts';
 import { cosignKeysFor } from './keystore.ts';
 import { lookasideSignatures } from './lookaside.ts';
@@ -28,6 +28,8 @@ interface Subject extends ManifestToVerify {
   readonly where: string;
   /** Undefined: it is from no registry. */
   readonly name: DockerName | undefined;
+  /** What it will be called, be it that a layout says so: whose cosign keys must have signed it. */
+  readonly called: DockerName | undefined;
   readonly scopes: readonly string[];
 }
 
@@ -51,10 +53,10 @@ export function manifestVerifier(trust: ManifestTrust): VerifyManifest {
     const passed: Passed[] = [];
     for (const requirement of requirements)
       passed.push(await check(trust, subject, requirement, found?.file ?? ''));
-    const keys = subject.name ? cosignKeysFor(trust.roots, subject.name.name) : [];
+    const keys = keysFor(trust, subject);
     if (keys.length > 0) {
       const read = keys.map(({ path, bytes }) => readCosignKey(bytes, path));
-      passed.push(await checkCosign(subject, read, byRepository));
+      passed.push(await checkCosign({ ...subject, name: subject.called }, read, byRepository));
     }
     if (passed.length === 0) return undefined;
     return {
@@ -64,20 +66,66 @@ export function manifestVerifier(trust: ManifestTrust): VerifyManifest {
   };
 }
 
-function describe(source: ManifestSource): Pick<Subject, 'where' | 'name' | 'scopes'> {
+/**
+ * A function that tells, before anything of an image is fetched, whether policy and keys could let it
+ * pass: TrustError `rejected` when the policy rejects it, or neither says anything.
+ */
+export function sourceChecker(trust: ManifestTrust): (source: ManifestSource) => void {
+  return (source) => {
+    const subject = describe(source);
+    const found = readPolicy(trust.roots);
+    if (!found && keysFor(trust, subject).length === 0) throw undecided(subject.where);
+    const requirements = found
+      ? requirementsFor(found.policy, source.transport, subject.scopes)
+      : [];
+    if (requirements.some(({ type }) => type === 'reject'))
+      throw rejectedBy(subject.where, found?.file ?? '');
+  };
+}
+
+/** TrustError for an image of which neither policy nor keys say anything. */
+export function undecided(where: string): TrustError {
+  return new TrustError(
+    'rejected',
+    `cannot verify ${where}: there is no policy.json, and no cosign.pub for the name in trustedkeys (try --insecure-options=image)`,
+  );
+}
+
+function rejectedBy(where: string, policy: string): TrustError {
+  return new TrustError('rejected', `image ${where} is rejected by the policy ${policy}`);
+}
+
+function keysFor({ roots }: ManifestTrust, { called }: Pick<Subject, 'called'>) {
+  return called ? cosignKeysFor(roots, called.name) : [];
+}
+
+/** Names an image for messages, the policy and the keyring. */
+export function describe(
+  source: ManifestSource,
+): Pick<Subject, 'where' | 'name' | 'called' | 'scopes'> {
   if (source.transport !== 'docker') {
     const path = realPath(source.path);
     const where = `${source.transport}:${source.path}`;
     // The policy's format has no scopes for these archives.
-    const scopes = source.transport === 'docker-archive' ? [] : pathScopes(path, source.tag);
-    return { where, name: undefined, scopes };
+    // An archive of docker save holds no manifest that could be signed; the policy's format has no
+    // scopes for it either.
+    if (source.transport === 'docker-archive')
+      return { where, name: undefined, called: undefined, scopes: [] };
+    const called = wholeName(source.tag);
+    return { where, name: undefined, called, scopes: pathScopes(path, source.tag) };
   }
   const { registry, repository, tag, digest } = source;
   // The digest decides; what the tag leads to does not matter then.
   const version = digest === undefined ? { tag: tag ?? 'latest' } : { digest };
   const name = { name: dockerName(registry, repository), ...version };
   const text = dockerNameText(name);
-  return { where: `docker://${text}`, name, scopes: dockerScopes(text, name.name) };
+  const scopes = dockerScopes(text, name.name);
+  return { where: `docker://${text}`, name, called: name, scopes };
+}
+
+/** A tag that says more than a version is a whole name. */
+function wholeName(tag = ''): DockerName | undefined {
+  return /[/:]/.test(tag) ? parseDockerName(tag) : undefined;
 }
 
 function realPath(path: string): string {
@@ -98,10 +146,7 @@ async function check(
     case 'insecureAcceptAnything':
       return { by: 'policy' };
     case 'reject':
-      throw new TrustError(
-        'rejected',
-        `image ${subject.where} is rejected by the policy ${policy}`,
-      );
+      throw rejectedBy(subject.where, policy);
     case 'signedBy': {
       const keys = await signedByKeys(requirement);
       const matches = matcher(requirement.signedIdentity);

@@ -3,7 +3,8 @@ import { resolveImage } from '../../image/resolve.ts';
 import { openStore } from '../../image/store.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../error.ts';
-import { aciTrust } from '../image-trust.ts';
+import { httpClient } from '../image-source.ts';
+import { aciTrust, manifestTrust } from '../image-trust.ts';
 import { shortKey } from '../output.ts';
 
 const local = ['file', 'oci', 'oci-archive', 'docker-archive'];
@@ -21,6 +22,7 @@ export async function run(context: Context): Promise<number> {
       warn: note,
       info: note,
       verify: aciTrust(context, undefined),
+      ...manifestTrust(context, httpClient(context), note),
     });
     stdout.write(`${flags.bool('full') ? key : shortKey(key)}\n`);
   }

@@ -52,6 +52,7 @@ export async function fetchDocker(
       'untrusted',
       `cannot fetch ${where}: signature verification for docker images is not supported (try --insecure-options=image)`,
     );
+  if (!insecure.image) await options.checkSource?.(reference);
 
   const registry = new Registry({
     client,

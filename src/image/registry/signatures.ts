@@ -10,7 +10,7 @@ export interface StoredSignature {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-const payloadType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+export const payloadType = 'application/vnd.dev.cosign.simplesigning.v1+json';
 
 /** The signatures that the registry has for a manifest; nothing is verified here but their digests. */
 export async function fetchSignatures(

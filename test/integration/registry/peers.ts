@@ -160,3 +160,8 @@ function writeFile(path: string, content: string): void {
   mkdirSync(join(path, '..'), { recursive: true });
   writeFileSync(path, content);
 }
+
+/** The trees of an image that are a layer each; another one may correct the folders of their stack. */
+export function ofLayers(image: { readonly layers: readonly string[] } | undefined): string[] {
+  return (image?.layers ?? []).filter((id) => id.startsWith('sha256-'));
+}

@@ -10,7 +10,7 @@ import { parseDockerReference } from '../../../src/image/docker-reference.ts';
 import { fetchDocker } from '../../../src/image/registry/fetch-docker.ts';
 import { openStore, type Store } from '../../../src/image/store.ts';
 import { client, makePki, type Pki, withEnvironment } from '../../unit/http/server.ts';
-import { makeLayout, RegistryServer } from './peers.ts';
+import { makeLayout, ofLayers, RegistryServer } from './peers.ts';
 
 const service = 'the registry of the tests';
 const basic = `Basic ${Buffer.from('me:secret').toString('base64')}`;
@@ -103,12 +103,12 @@ function fetch(name: string, known: boolean) {
 }
 
 test('a real registry takes the token of its token server, for all that an image needs', async () => {
-  expect((await fetch('closed/app:v1', true)).layers).toHaveLength(4);
+  expect(ofLayers(await fetch('closed/app:v1', true))).toHaveLength(4);
   expect(asked).toEqual(['me repository:closed/app:pull']);
 });
 
 test('a token for nobody is enough for an open repository', async () => {
-  expect((await fetch('open/app:v1', false)).layers).toHaveLength(4);
+  expect(ofLayers(await fetch('open/app:v1', false))).toHaveLength(4);
   expect(asked).toEqual(['nobody repository:open/app:pull']);
 });
 

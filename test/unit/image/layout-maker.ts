@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 export const layoutTypes = {
@@ -32,6 +32,10 @@ export class LayoutMaker {
     const bytes = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content));
     writeFileSync(join(this.folder, 'blobs/sha256', sha256(bytes)), bytes);
     return { mediaType, digest: `sha256:${sha256(bytes)}`, size: bytes.length, ...more };
+  }
+
+  read({ digest }: Blob): Buffer {
+    return readFileSync(join(this.folder, 'blobs', digest.replace(':', '/')));
   }
 
   /** An image of plain tars, bottom first; the descriptor of its manifest. */
