@@ -1,3 +1,4 @@
+import { findStored } from '../image/named.ts';
 import { parseNameReference } from '../image/reference.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { CliError } from './error.ts';
@@ -10,8 +11,7 @@ import { CliError } from './error.ts';
  */
 export function storedImage(store: Store, text: string): StoredImage {
   if (text.startsWith('sha512-')) return store.findByKeyPrefix(text);
-  const { name, labels } = parseNameReference(text);
-  const [image] = store.findByName(name, labels);
+  const [image] = findStored(store, parseNameReference(text));
   if (image) return image;
   throw new CliError('input', `image "${text}" is not in the store (see rkt image list)`);
 }

@@ -1,3 +1,4 @@
+import { sanitizeACIdentifier } from '../appc/names.ts';
 import { ImageError } from './error.ts';
 
 /** An image in a registry, with Docker's defaults filled in. */
@@ -56,4 +57,22 @@ export function parseDockerReference(text: string): DockerReference {
     ...(tag !== undefined ? { tag } : digest === undefined && { tag: 'latest' }),
     ...(digest !== undefined && { digest }),
   };
+}
+
+/** What a repository's images are called in the store: `REGISTRY/REPOSITORY` as an appc name. */
+export function storedName({ registry, repository }: DockerReference): string {
+  return sanitizeACIdentifier(`${registry}/${repository}`);
+}
+
+/**
+ * The name in the store for what Docker's users call an image, such as `clock` or `docker.io/me/app`;
+ * undefined when that is no reference, or the same.
+ */
+export function longName(name: string): string | undefined {
+  try {
+    const long = storedName(parseDockerReference(name));
+    return long === name ? undefined : long;
+  } catch {
+    return undefined;
+  }
 }

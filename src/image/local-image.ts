@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { sanitizeACIdentifier } from '../appc/names.ts';
 import type { NameValue } from '../appc/types.ts';
-import { type DockerReference, parseDockerReference } from './docker-reference.ts';
+import { type DockerReference, parseDockerReference, storedName } from './docker-reference.ts';
 import { ImageError } from './error.ts';
 import { stackLayers } from './folder-layer.ts';
 import { importLayer, type LayerInput } from './layer.ts';
@@ -112,7 +112,7 @@ function originOf(image: LocalImage): OciOrigin {
   ];
   return {
     where: image.where,
-    name: sanitizeACIdentifier(named ? `${named.registry}/${named.repository}` : file),
+    name: named ? storedName(named) : sanitizeACIdentifier(file),
     ...(version !== undefined && { version }),
     annotations: known
       .filter((annotation) => annotation !== undefined)

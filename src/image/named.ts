@@ -1,5 +1,6 @@
 import { hostArch, labelValue } from '../appc/platform.ts';
 import type { ImageManifest, NameValue } from '../appc/types.ts';
+import { longName } from './docker-reference.ts';
 import { ImageError } from './error.ts';
 import { canFetch, type ResolveOptions } from './resolve-options.ts';
 import type { Store, StoredImage } from './store.ts';
@@ -22,14 +23,23 @@ export async function resolveNamed(
 ): Promise<StoredImage> {
   const wanted = { name, labels: withHostLabels(labels) };
   const asks = canFetch(options) && options.pullPolicy !== 'never';
-  const stored =
-    asks && options.pullPolicy === 'update' ? [] : store.findByName(name, wanted.labels);
+  const stored = asks && options.pullPolicy === 'update' ? [] : findStored(store, wanted);
   if (stored[0]) return stored[0];
   if (asks) return (await import('./fetch-named.ts')).fetchNamed(store, wanted, options);
   throw new ImageError(
     'not-found',
     `image ${shownName(wanted)} is not in the store; bring it in with rkt fetch, or rkt image import`,
   );
+}
+
+/**
+ * The stored images of a name, best first; where there are none, those of the name that Docker's users
+ * shorten so.
+ */
+export function findStored(store: Store, { name, labels }: WantedImage): StoredImage[] {
+  const found = store.findByName(name, labels);
+  const long = found.length === 0 ? longName(name) : undefined;
+  return long === undefined ? found : store.findByName(long, labels);
 }
 
 /** What a name means by default: an image for this host. */

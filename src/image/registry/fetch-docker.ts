@@ -1,4 +1,5 @@
-import type { DockerReference } from '../docker-reference.ts';
+import { labelValue } from '../../appc/platform.ts';
+import { type DockerReference, storedName } from '../docker-reference.ts';
 import { ImageError } from '../error.ts';
 import { type LocalImage, storeLocalImage } from '../local-image.ts';
 import { checkManifestType, checkPartTypes } from '../oci-layout.ts';
@@ -41,7 +42,8 @@ export async function fetchDocker(
   const { client, pullPolicy, insecure, verifyManifest } = options;
   const where = `docker://${nameOf(reference)}`;
   const known = readRemote(store, where);
-  if (known && pullPolicy !== 'update') return known.image;
+  const found = known?.image ?? findImported(store, reference);
+  if (found && pullPolicy !== 'update') return found;
   if (pullPolicy === 'never')
     throw new ImageError(
       'not-found',
@@ -78,6 +80,23 @@ export async function fetchDocker(
     verified: !insecure.image,
   });
   return image;
+}
+
+/** The image of that name that came out of a layout or archive. */
+function findImported(store: Store, reference: DockerReference): StoredImage | undefined {
+  const { registry, repository, tag, digest } = reference;
+  const wanted = {
+    registryurl: registry,
+    repository,
+    ...(digest ? { manifesthash: digest } : { tag }),
+  };
+  return store
+    .findByName(storedName(reference), [])
+    .find(({ manifest }) =>
+      Object.entries(wanted).every(
+        ([name, value]) => labelValue(manifest.annotations, `appc.io/docker/${name}`) === value,
+      ),
+    );
 }
 
 /** `REGISTRY/REPOSITORY[:TAG][@DIGEST]`. */

@@ -15,7 +15,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
-import { resolveImage } from '../../../src/image/resolve.ts';
+import { storedImage } from '../../../src/cli/stored-image.ts';
+import { HttpClient } from '../../../src/http/client.ts';
+import { type PullPolicy, resolveImage } from '../../../src/image/resolve.ts';
 import { openStore, type Store, type StoredImage } from '../../../src/image/store.ts';
 
 /** Images made by umoci and converted by skopeo, once for all tests here. */
@@ -371,5 +373,47 @@ describe('a damaged archive', () => {
       message: expect.stringMatching(/oci\.tar\.gz.*truncated/),
     });
     expectEmptyStore();
+  });
+});
+
+describe('an archive that docker save tagged with a short name', () => {
+  const hub = 'registry-1.docker.io/library/busybox';
+
+  test.each(['busybox', 'busybox:v1', 'docker.io/library/busybox:v1', `${hub}:v1`])(
+    'is found as %s',
+    async (text) => {
+      const { key, name } = await take(`docker-archive:${made}/docker.tar`);
+      expect(name).toBe(hub);
+      expect((await take(text)).key).toBe(key);
+      expect(storedImage(store, text).key).toBe(key);
+    },
+  );
+
+  test.each(['new', 'never'] as const)(
+    'is found as docker://busybox:v1 with the pull policy %s, and no other tag',
+    async (pullPolicy) => {
+      const { key } = await take(`docker-archive:${made}/docker.tar`);
+      const client = new HttpClient({ auth: new Map(), insecure: { tls: false, http: false } });
+      const find = (text: string, policy: PullPolicy = pullPolicy) =>
+        resolveImage(store, text, {
+          pullPolicy: policy,
+          insecure: { image: false },
+          warn: () => {},
+          client,
+        });
+      expect((await find('docker://busybox:v1')).key).toBe(key);
+      expect((await find('docker://docker.io/library/busybox:v1')).key).toBe(key);
+      await expect(find('docker://busybox:v2', 'never')).rejects.toMatchObject({
+        code: 'not-found',
+      });
+      await expect(find('docker://other/busybox:v1', 'never')).rejects.toThrow();
+      await client.close();
+    },
+  );
+
+  test('is not found under another name', async () => {
+    await take(`docker-archive:${made}/docker.tar`);
+    for (const text of ['busybox:v2', 'other/busybox:v1', 'example.com/library/busybox:v1'])
+      await expect(take(text)).rejects.toMatchObject({ code: 'not-found' });
   });
 });
