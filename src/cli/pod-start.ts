@@ -8,6 +8,7 @@ export function startRequest({ globals, note }: Context, start: StartArguments):
   const { resolver, hosts } = start;
   const resolvConf = resolver?.kind === 'made' ? resolvConfText(resolver) : undefined;
   return {
+    self: [process.execPath, process.argv[1] ?? '', `--dir=${globals.dataDir}`],
     run: {
       debug: globals.debug,
       net: start.networks.map(({ name, args }) => (args ? `${name}:${args}` : name)),

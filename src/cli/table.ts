@@ -44,6 +44,15 @@ const grammarText = [
   'IMAGE is a file (ACI, OCI archive or Docker archive), a folder with an OCI layout, a key (sha512-...), or the name of an image in the store, as NAME[:VERSION][,LABEL=VALUE]...',
 ];
 
+const appFlag: FlagSpec = {
+  name: 'app',
+  kind: 'value',
+  placeholder: 'NAME',
+  description: 'The app, if the pod has several',
+};
+const confinedText =
+  "The command has what the app has, and no more: its capabilities, filter of system calls, namespaces, cgroup and limits. With a terminal as input and output it gets one of the pod's own, otherwise pipes. The exit status is that of the command, 128 plus the signal's number if a signal ended it, or 254 when rkt itself failed.";
+
 const extractFlags: readonly FlagSpec[] = [
   {
     name: 'rootfs-only',
@@ -183,6 +192,38 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/stop.ts'),
   },
   {
+    path: 'enter',
+    group: 'Pods',
+    summary: 'Run a command as root in a running app',
+    usage: '[FLAGS] UUID [COMMAND [ARG...]]',
+    description: [
+      "Runs COMMAND, /bin/bash if none is named, in the root folder of the app, with the app's environment. Flags stand before UUID.",
+      confinedText,
+    ],
+    flags: [appFlag],
+    operand: 'pod',
+    operands: [1, Number.POSITIVE_INFINITY],
+    flagsFirst: true,
+    rootOnly: true,
+    load: () => import('./commands/enter.ts'),
+  },
+  {
+    path: 'app exec',
+    group: 'Pods',
+    summary: 'Run a command as the user of a running app',
+    usage: '[FLAGS] UUID COMMAND [ARG...]',
+    description: [
+      "Runs COMMAND as the app's own user and groups in the app's working folder, with its environment. Flags stand before UUID.",
+      confinedText,
+    ],
+    flags: [appFlag],
+    operand: 'pod',
+    operands: [2, Number.POSITIVE_INFINITY],
+    flagsFirst: true,
+    rootOnly: true,
+    load: () => import('./commands/app-exec.ts'),
+  },
+  {
     path: 'rm',
     group: 'Pods',
     summary: 'Remove pods that have ended or never ran',
@@ -221,6 +262,21 @@ export const commands: readonly CommandSpec[] = [
     ],
     rootOnly: true,
     load: () => import('./commands/gc.ts'),
+  },
+  {
+    path: 'network-gc',
+    group: 'Pods',
+    summary: 'Leave the networks of a pod that has ended',
+    usage: 'UUID',
+    description: [
+      'What a pod with networks has run at its end, and rkt gc for those where it was not.',
+    ],
+    flags: [],
+    operand: 'pod',
+    operands: [1, 1],
+    rootOnly: true,
+    hidden: true,
+    load: () => import('./commands/network-gc.ts'),
   },
   { ...fetchCommand, path: 'fetch' },
   { ...fetchCommand, path: 'image fetch', hidden: true },

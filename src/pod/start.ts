@@ -14,6 +14,8 @@ import { mountOverlay, overlayProblem } from './rootfs.ts';
 import { loadOwnStage1 } from './stage1-choice.ts';
 
 export interface StartRequest {
+  /** The command line of rkt itself, up to the name of a command. */
+  readonly self: readonly string[];
   readonly run: RunArguments;
   /** Texts that the pod's apps get, where the modes in `run` are `stage0`. */
   readonly resolvConf?: string;
@@ -31,6 +33,8 @@ export async function startPod(
   request: StartRequest,
 ): Promise<never> {
   const pod = enterRun(dataDir, held.pod);
+  // What is made for the apps is theirs to read, whatever the caller keeps from others.
+  process.umask(0o022);
   process.chdir(pod.folder);
   unshareMounts();
   mountApps(dataDir, pod);
@@ -38,7 +42,16 @@ export async function startPod(
   const manifest = storedImageManifest(readFileSync(POD_FILES.stage1Manifest, 'utf8'));
   const own = await loadOwnStage1(manifest, pod.folder);
   if (own)
-    return own.run({ uuid: pod.uuid, folder: pod.folder, lockFd: held.lock.fd }, request.run);
+    return own.run(
+      {
+        uuid: pod.uuid,
+        folder: pod.folder,
+        lockFd: held.lock.fd,
+        leaveNetworks: [...request.self, 'network-gc', pod.uuid],
+        warn: request.warn,
+      },
+      request.run,
+    );
 
   const path = join(POD_FILES.stage1Root, entryPoint(manifest, 'run'));
   const { argv, dropped } = runArgv(pod.uuid, request.run, interfaceVersion(manifest));

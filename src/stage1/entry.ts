@@ -1,5 +1,5 @@
 import { writeSync } from 'node:fs';
-import { basename } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { unshareMounts } from '../os/syscalls.ts';
 import { parseRunArgv } from './contract.ts';
 import { Stage1Error } from './error.ts';
@@ -23,7 +23,7 @@ export async function stage1Entry(stage1: Stage1): Promise<void> {
         return await runPod(stage1, argv);
     }
   } catch (error) {
-    writeSync(2, `stage1: ${error instanceof Error ? error.message : error}\n`);
+    say(error instanceof Error ? error.message : String(error));
     process.exitCode = 254;
   }
 }
@@ -42,5 +42,10 @@ async function runPod(stage1: Stage1, argv: readonly string[]): Promise<never> {
       'this stage1 has no user namespaces: leave --private-users out',
     );
   unshareMounts();
-  return stage1.run({ uuid, folder: process.cwd(), lockFd }, run);
+  const leaveNetworks = [process.execPath, join(dirname(process.argv[1] ?? ''), 'gc')];
+  return stage1.run({ uuid, folder: process.cwd(), lockFd, leaveNetworks, warn: say }, run);
+}
+
+function say(text: string): void {
+  writeSync(2, `stage1: ${text}\n`);
 }

@@ -1,6 +1,8 @@
 import { rmSync } from 'node:fs';
 import { basename, join } from 'node:path';
-import { removeCgroup } from '../os/cgroup.ts';
+import { leaveNetworks } from '../net/leave.ts';
+import { PLUGIN_DEADLINE, PLUGIN_FOLDERS } from '../net/plugin.ts';
+import { removeCgroup, removeTree } from '../os/cgroup.ts';
 import { readIfExists } from '../os/files.ts';
 import { POD_FILES } from './pod-files.ts';
 
@@ -9,11 +11,20 @@ import { POD_FILES } from './pod-files.ts';
  * as it is called. A cgroup that is not the pod's own alone is systemd's to remove.
  */
 export function gc(podFolder: string): void {
+  leaveNetworks(
+    podFolder,
+    basename(podFolder),
+    { folders: PLUGIN_FOLDERS, deadline: PLUGIN_DEADLINE },
+    (message) => process.stderr.write(`stage1: ${message}\n`),
+  );
   const cgroup = readIfExists(join(podFolder, POD_FILES.subcgroup))?.trim();
   // systemd-nspawn leaves it behind when it is killed.
   rmSync(join('/run/systemd/nspawn/propagate', `rkt-${basename(podFolder)}`), {
     recursive: true,
     force: true,
   });
-  if (cgroup && basename(cgroup) === `rkt-${basename(podFolder)}`) removeCgroup(cgroup);
+  const own = (path: string) => basename(path) === `rkt-${basename(podFolder)}`;
+  if (cgroup && own(cgroup)) removeCgroup(cgroup);
+  const controllers = readIfExists(join(podFolder, POD_FILES.controllers))?.split('\n') ?? [];
+  for (const folder of controllers) if (own(folder)) removeTree(folder);
 }

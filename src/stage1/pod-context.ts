@@ -7,6 +7,9 @@ export interface Stage1Pod {
   readonly folder: string;
   /** The descriptor that holds the pod's lock; it must stay open as long as the pod lives. */
   readonly lockFd: number;
+  /** A command that leaves the pod's networks once it has ended; its current folder is the pod's. */
+  readonly leaveNetworks: readonly string[];
+  readonly warn: (message: string) => void;
 }
 
 /**

@@ -19,7 +19,7 @@ const rank: Readonly<Record<string, number>> = {
 };
 
 /** A stage1 image has a narrower view: what it may import, and who may import it. */
-const stage1Imports = ['src/stage1', 'src/appc', 'src/systemd', 'src/os'];
+const stage1Imports = ['src/stage1', 'src/appc', 'src/systemd', 'src/net', 'src/os'];
 const stage1Importers = ['src/pod'];
 
 /** Packages that cost milliseconds to load, and the one folder that may import each statically. */
