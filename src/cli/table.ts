@@ -184,9 +184,20 @@ export const commands: readonly CommandSpec[] = [
     summary: 'Stop running pods',
     usage: '[FLAGS] (UUID... | --uuid-file FILE)',
     description: [
-      'Prints the UUID of each pod that it stopped. A pod that has ended already is no failure.',
+      'Tells the apps of the pods to stop, each by the stop signal of its image (SIGTERM if it names none), waits until the pods have ended, and kills what is left after the timeout. Prints the UUID of each pod that it stopped; stderr says which were stopped and which killed. A pod that has ended already is no failure.',
+      'What an image has as StopSignal is its annotation appc.io/docker/stopsignal; an annotation of that name of the app (--annotation) takes its place.',
     ],
-    flags: [{ name: 'force', kind: 'bool', description: 'Kill at once' }, uuidFileFlag],
+    flags: [
+      {
+        name: 'timeout',
+        kind: 'value',
+        placeholder: 'DURATION',
+        default: '10s',
+        description: 'How long the apps have to stop in order',
+      },
+      { name: 'force', kind: 'bool', description: 'Kill at once' },
+      uuidFileFlag,
+    ],
     operand: 'pod',
     operands: [0, Number.POSITIVE_INFINITY],
     load: () => import('./commands/stop.ts'),

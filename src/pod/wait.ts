@@ -1,6 +1,7 @@
 import { spawn } from 'node:child_process';
-import { closeSync, openSync, readlinkSync, watch } from 'node:fs';
+import { closeSync, existsSync, openSync, readlinkSync, watch } from 'node:fs';
 import { dirname, join } from 'node:path';
+import { errnoOf } from '../os/error.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { groupFolder } from './layout.ts';
@@ -12,7 +13,7 @@ import { type Pod, refreshPod } from './pods.ts';
  */
 export async function waitFinished(dataDir: string, pod: Pod, patience: number): Promise<void> {
   const until = Date.now() + patience;
-  const running = await waitStarted(dataDir, pod, until);
+  const running = await waitStarted(dataDir, pod, until, 'to finish');
   if (running?.state !== 'running') return;
   if (await lockIsFree(running.folder, until)) return;
   throw new PodError('timeout', `error waiting for pod to finish: pod "${pod.uuid}" still runs`);
@@ -21,7 +22,7 @@ export async function waitFinished(dataDir: string, pod: Pod, patience: number):
 /** Waits until every app of a pod has been started; an error when the pod ends before. */
 export async function waitReady(dataDir: string, pod: Pod, patience: number): Promise<void> {
   const until = Date.now() + patience;
-  const running = await waitStarted(dataDir, pod, until);
+  const running = await waitStarted(dataDir, pod, until, 'readiness');
   const failure = (why: string) =>
     new PodError('timeout', `error waiting for pod readiness: pod "${pod.uuid}" ${why}`);
   if (!running) throw failure('is gone');
@@ -55,23 +56,40 @@ function isReady(pod: Pod): boolean {
 }
 
 /** The pod once it is neither prepared nor being prepared; undefined when it is gone. */
-async function waitStarted(dataDir: string, pod: Pod, until: number): Promise<Pod | undefined> {
-  const isWaiting = () => {
+async function waitStarted(
+  dataDir: string,
+  pod: Pod,
+  until: number,
+  wanted: 'to finish' | 'readiness',
+): Promise<Pod | undefined> {
+  for (;;) {
     const now = refreshPod(dataDir, pod.uuid);
-    return now?.state === 'prepared' || now?.state === 'preparing' || now?.state === 'embryo';
-  };
-  if (isWaiting()) {
-    const left = Number.isFinite(until)
-      ? AbortSignal.timeout(Math.max(0, until - Date.now()))
-      : undefined;
-    await watchUntil(groupFolder(dataDir, 'run'), () => !isWaiting(), left);
-    if (isWaiting())
+    if (!now || !['embryo', 'preparing', 'prepared'].includes(now.state)) return now;
+    if (Date.now() >= until)
       throw new PodError(
         'timeout',
-        `error waiting for pod to start: pod "${pod.uuid}" is still prepared`,
+        `error waiting for pod ${wanted}: pod "${pod.uuid}" is still ${now.state}`,
       );
+    await waitMoved(dataDir, now, until);
   }
-  return refreshPod(dataDir, pod.uuid);
+}
+
+/** Until a pod leaves its group of folders, to run or to be removed, or dies while it is prepared. */
+async function waitMoved(dataDir: string, pod: Pod, until: number): Promise<void> {
+  const stop = new AbortController();
+  const late = Number.isFinite(until)
+    ? setTimeout(() => stop.abort(), Math.max(0, until - Date.now()))
+    : undefined;
+  const isGone = () => !existsSync(pod.folder);
+  const moved = watchUntil(groupFolder(dataDir, pod.group), isGone, stop.signal);
+  try {
+    await (pod.state === 'preparing'
+      ? Promise.race([moved, lockIsFree(pod.folder, until, stop.signal)])
+      : moved);
+  } finally {
+    clearTimeout(late);
+    stop.abort();
+  }
 }
 
 /** Settles when the condition holds, which is looked at whenever the folder changes, or at abort. */
@@ -95,12 +113,23 @@ async function watchUntil(
 }
 
 /** Whether a pod's lock gets free in time. The kernel wakes the one who waits: flock(1). */
-async function lockIsFree(folder: string, until: number, signal?: AbortSignal): Promise<boolean> {
+export async function lockIsFree(
+  folder: string,
+  until: number,
+  signal?: AbortSignal,
+): Promise<boolean> {
   const limit = Number.isFinite(until)
     ? [`--timeout=${Math.max(0.001, (until - Date.now()) / 1000)}`]
     : [];
   // By descriptor: given a path that is gone, flock would make it.
-  const fd = openSync(folder, 'r');
+  let fd: number;
+  try {
+    fd = openSync(folder, 'r');
+  } catch (error) {
+    // A pod that has ended may be collected at any moment.
+    if (errnoOf(error) === 'ENOENT') return true;
+    throw error;
+  }
   const waiter = spawn('flock', ['--shared', ...limit, '3'], {
     stdio: ['ignore', 'ignore', 'ignore', fd],
   });

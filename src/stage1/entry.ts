@@ -16,7 +16,7 @@ export async function stage1Entry(stage1: Stage1): Promise<void> {
   try {
     switch (basename(process.argv[1] ?? '')) {
       case 'stop':
-        return stop(process.cwd(), argv.includes('--force'));
+        return await stop(process.cwd(), argv.includes('--force'));
       case 'gc':
         return gc(process.cwd());
       default:

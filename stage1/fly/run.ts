@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { join } from 'node:path';
+import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { appEnvironment, type ImageManifest, type RuntimeApp } from '../../src/appc/index.ts';
 import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
@@ -41,6 +41,9 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   if (supervision() !== 'none') await joinSystemd(pod);
   writeFileSync(join(pod.folder, 'pgid'), `${process.pid}\n`, { mode: 0o640 });
   writeFileSync(join(pod.folder, POD_FILES.pid), `${process.pid}\n`, { mode: 0o640 });
+  const ready = join(pod.folder, POD_FILES.ready);
+  mkdirSync(dirname(ready), { recursive: true });
+  symlinkSync('ready', ready);
   if (process.env['NOTIFY_SOCKET'])
     spawnSync('systemd-notify', ['--ready', `--pid=${process.pid}`], { stdio: 'ignore' });
 

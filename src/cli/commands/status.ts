@@ -17,7 +17,8 @@ export async function run(context: Context): Promise<number> {
   if (waitForReady > 0) await waitReady(globals.dataDir, found, waitForReady);
   if (wait > 0) await waitFinished(globals.dataDir, found, wait);
   const pod = refreshPod(globals.dataDir, found.uuid);
-  if (!pod) throw new PodError('no-such-pod', `pod "${found.uuid}" was removed meanwhile`);
+  if (!pod || pod.group === 'garbage')
+    throw new PodError('no-such-pod', `pod "${found.uuid}" was removed meanwhile`);
   const info = podInfo(pod);
   const format = jsonFormat(flags);
   stdout.write(format ? jsonText(podJson(info), format) : statusText(info));

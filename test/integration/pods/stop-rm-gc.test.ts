@@ -1,11 +1,14 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync } from 'node:fs';
+import { existsSync, mkdirSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { mountsBelow } from '../../lib/local.ts';
 import { Box, type StartedPod } from './box.ts';
 
-const box = new Box();
+const box = new Box({
+  name: 'example.org/notifier',
+  annotations: [{ name: 'appc.io/executor/supports-systemd-notify', value: 'true' }],
+});
 
 async function running(script = 'echo ready; exec sleep 1000'): Promise<StartedPod> {
   const pod = box.start(script);
@@ -45,6 +48,99 @@ describe('rkt stop', () => {
     expect((await pod.running.done).code).not.toBe(0);
     expect(pod.status()).toBeUndefined();
     expect(await box.ok(['status', pod.uuid])).toMatch(/^state=exited\n(?![\s\S]*app-)/);
+  });
+
+  test('says on stderr that the pod was stopped, once it has ended', async () => {
+    const pod = await running();
+    const { code, stdout, stderr } = await box.local.rkt(['stop', pod.uuid]);
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      `"${pod.uuid}"\n`,
+      `rkt: stop: pod "${pod.uuid}" stopped\n`,
+    ]);
+    expect(await box.state(pod.uuid)).toBe('exited');
+  });
+
+  test('kills after --timeout, says so, and the app has a status', async () => {
+    const pod = await running('trap "echo told" TERM; echo ready; while :; do sleep 0.05; done');
+    const { code, stdout, stderr } = await box.local.rkt(['stop', '--timeout=300ms', pod.uuid]);
+    expect([code, stdout, stderr]).toEqual([
+      0,
+      `"${pod.uuid}"\n`,
+      `rkt: stop: pod "${pod.uuid}" killed after 300ms\n`,
+    ]);
+    expect((await pod.running.done).stdout).toBe('ready\ntold\n');
+    expect(pod.status()).toBe('137\n');
+  });
+
+  test('waits for an app that needs its time, and passes on what it prints meanwhile', async () => {
+    const slow = 'sleep 1; echo last; exit 0';
+    const pod = await running(
+      `trap "echo told; ${slow}" TERM; echo ready; while :; do sleep 0.05; done`,
+    );
+    const { stderr } = await box.local.rkt(['stop', '--timeout=1m', pod.uuid]);
+    expect(stderr).toContain('stopped');
+    expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\ntold\nlast\n' });
+  });
+
+  test('gives an app more time than systemd would, when told so', async () => {
+    const pod = await running();
+    await box.ok(['stop', '--timeout=1h', pod.uuid]);
+    const conf = pod.file('stage1/rootfs/rkt/units/service.d/stop.conf');
+    expect(conf).toBe('[Service]\nTimeoutStopSec=3605\n');
+  });
+
+  test.each(['soon', '-1s', '5'])(
+    'with --timeout=%s is refused, and stops nothing',
+    async (text) => {
+      const pod = await running();
+      expect((await box.local.rkt(['stop', `--timeout=${text}`, pod.uuid])).code).toBe(254);
+      expect(await box.state(pod.uuid)).toBe('running');
+      await box.ok(['stop', pod.uuid]);
+    },
+  );
+
+  test('of a pod that is only starting stops it as soon as it can hear', async () => {
+    const pod = box.start('exec sleep 1000');
+    await expect.poll(() => box.group('run').length, { interval: 1 }).toBeGreaterThan(0);
+    await expect.poll(() => box.group('run').includes(pod.uuid), { interval: 1 }).toBe(true);
+    const { code, stderr } = await box.local.rkt(['stop', pod.uuid]);
+    expect([code, stderr]).toEqual([0, `rkt: stop: pod "${pod.uuid}" stopped\n`]);
+    await pod.running.done;
+  });
+
+  test('of a pod whose app does not get ready stops it', async () => {
+    const pod = box.start('echo started; exec sleep 1000', { image: 'example.org/notifier' });
+    await pod.running.printed(/started/);
+    const { stderr } = await box.local.rkt(['stop', pod.uuid]);
+    expect(stderr).toContain('stopped');
+    expect((await pod.running.done).code).toBe(0);
+  });
+
+  test('of a fly pod sends the stop signal of its image, and kills after the timeout', async () => {
+    const fly = {
+      pod: ['--net=host', '--stage1-name=coreos.com/rkt/stage1-fly'],
+      app: ['--annotation=appc.io/docker/stopsignal=USR1'],
+    };
+    const script = 'trap "echo usr1; exit 4" USR1; echo ready; while :; do sleep 0.05; done';
+    const pod = box.start(script, fly);
+    await pod.running.printed(/ready/);
+    expect((await box.local.rkt(['stop', pod.uuid])).stderr).toContain('stopped');
+    expect(await pod.running.done).toMatchObject({ code: 4, stdout: 'ready\nusr1\n' });
+    const deaf = box.start('trap "" USR1; echo ready; while :; do sleep 0.05; done', fly);
+    await deaf.running.printed(/ready/);
+    const killed = await box.local.rkt(['stop', '--timeout=200ms', deaf.uuid]);
+    expect(killed.stderr).toContain('killed after 200ms');
+    expect(await box.state(deaf.uuid)).toBe('exited');
+  });
+
+  test('stops several pods at the same time', async () => {
+    const slow = 'trap "sleep 1; exit 0" TERM; echo ready; while :; do sleep 0.05; done';
+    const pods = await Promise.all([running(slow), running(slow), running(slow)]);
+    // One after the other they would need three times as long as they have.
+    await box.ok(['stop', '--timeout=20s', ...pods.map(({ uuid }) => uuid)]);
+    const ends = pods.map((pod) => statSync(`${pod.folder}/stage1/rootfs/rkt/status/box`).mtimeMs);
+    expect(Math.max(...ends) - Math.min(...ends)).toBeLessThan(1000);
   });
 
   test('of an ended pod says so, and succeeds', async () => {
