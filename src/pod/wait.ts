@@ -1,6 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readlinkSync, watch } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
@@ -49,7 +49,8 @@ export async function waitReady(dataDir: string, pod: Pod, patience: number): Pr
 
 function isReady(pod: Pod): boolean {
   try {
-    return readlinkSync(join(pod.folder, POD_FILES.ready)) === 'ready';
+    // Our own stage1 has the path in the pod, which ends in the word.
+    return basename(readlinkSync(join(pod.folder, POD_FILES.ready))) === 'ready';
   } catch {
     return false;
   }

@@ -25,6 +25,11 @@ export function isUnifiedCgroup(): boolean {
   return existsSync('/sys/fs/cgroup/cgroup.controllers');
 }
 
+/** Whether there is a cgroup version 2, alone or beside version 1: where systemd keeps track of units. */
+export function hasUnifiedCgroup(): boolean {
+  return isUnifiedCgroup() || existsSync('/sys/fs/cgroup/unified/cgroup.controllers');
+}
+
 /** systemd-run(1): what to become in order to become `argv` inside a new scope of machine.slice. */
 export function scopeArgv(unit: string, description: string, argv: readonly string[]): string[] {
   return [

@@ -44,18 +44,11 @@ export interface ServiceRequest {
 }
 
 /**
- * What is to be protected (surface 9.3) and the container manager leaves open: it makes /proc/sys,
- * /proc/bus and the parts of /sys read-only itself. Each path here costs the start two mounts.
+ * What is to be hidden (surface 9.3) and the container manager leaves open: it hides kallsyms, kcore,
+ * keys, sysrq-trigger and timer_list, and makes /proc/sys, /proc/bus and the parts of /sys read-only.
+ * Each path here costs the start two mounts.
  */
-const READ_ONLY = ['/proc/sysrq-trigger'];
-const INACCESSIBLE = [
-  '/proc/config.gz',
-  '/proc/kallsyms',
-  '/proc/kcore',
-  '/proc/kmem',
-  '/proc/mem',
-  '/proc/sched_debug',
-];
+const INACCESSIBLE = ['/proc/config.gz', '/proc/kmem', '/proc/mem', '/proc/sched_debug'];
 
 /** Everything about one app's service, settled against its mounted root file system. */
 export function planService(request: ServiceRequest): ServicePlan {
@@ -84,7 +77,6 @@ export function planService(request: ServiceRequest): ServicePlan {
       postStop: handler('post-stop'),
       binds: [...systemBinds(places, request), ...mounts.map((each) => volumeBind(places, each))],
       temporary: temporaryFolders(places, insecure.paths),
-      readOnlyPaths: insecure.paths ? [] : READ_ONLY,
       inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
       readOnlyRoot: app.readOnlyRootFS,
       capabilities: insecure.capabilities ? undefined : boundingSet(section.isolators),

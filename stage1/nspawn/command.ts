@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import { MANAGER_BINDS, MANAGER_ENVIRONMENT } from './manager.ts';
 import { STDIO } from './stdio.ts';
 
 /** What the container manager is told about a pod. */
@@ -31,11 +32,6 @@ function journalSockets(): string[] {
 
 /** The argument vector of systemd-nspawn(1); the caller's process is to become it. */
 export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
-  const environment = {
-    SYSTEMD_UNIT_PATH: '/rkt/units',
-    SYSTEMD_GENERATOR_PATH: '/nowhere',
-    SYSTEMD_ENVIRONMENT_GENERATOR_PATH: '/nowhere',
-  };
   return [
     'systemd-nspawn',
     ...(pod.debug ? [] : ['--quiet']),
@@ -52,11 +48,12 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     `--console=${pod.terminal ? 'interactive' : 'pipe'}`,
     ...(pod.sharedStdin ? [`--bind=/proc/${pid}/fd:${STDIO}`] : []),
     ...(pod.systemd ? journalSockets().map((path) => `--bind-ro=${path}`) : []),
+    ...MANAGER_BINDS,
     ...(pod.ownNetwork ? ['--private-network'] : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
     '--kill-signal=SIGRTMIN+3',
-    ...Object.entries(environment).map(([name, value]) => `--setenv=${name}=${value}`),
+    ...Object.entries(MANAGER_ENVIRONMENT).map(([name, value]) => `--setenv=${name}=${value}`),
     '--',
     // The pod must not outlive the container manager, which holds its lock.
     '/usr/bin/setpriv',

@@ -29,7 +29,6 @@ export function rootSettings(app: AppService): Section[1] {
             .join(' '),
         ]
       : undefined,
-    ['ReadOnlyPaths', app.readOnlyPaths.map((path) => `-+${path}`).join(' ')],
     ['InaccessiblePaths', app.inaccessiblePaths.map((path) => `-+${path}`).join(' ')],
   ];
 }

@@ -9,7 +9,7 @@ import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
 import {
   findProgram,
-  isUnifiedCgroup,
+  hasUnifiedCgroup,
   type Supervision,
   scopeArgv,
   supervision,
@@ -66,7 +66,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     notify: process.env['NOTIFY_SOCKET'] !== undefined,
     capabilities: podCapabilities(plans),
     protectPaths: !options.insecure.paths,
-    unified: isUnifiedCgroup(),
+    unified: hasUnifiedCgroup(),
   };
   symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
   write(pod, POD_FILES.subcgroup, podCgroup(pod.uuid, supervisor));

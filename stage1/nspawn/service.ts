@@ -13,7 +13,6 @@ export interface AppService {
   readonly binds: readonly Bind[];
   /** Folders that are empty at the start and not the image's. */
   readonly temporary: readonly { readonly path: string; readonly readOnly: boolean }[];
-  readonly readOnlyPaths: readonly string[];
   readonly inaccessiblePaths: readonly string[];
   readonly readOnlyRoot: boolean;
   /** Undefined: all of them. */

@@ -1,7 +1,9 @@
-import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { RunArguments } from '../../src/stage1/contract.ts';
+import { MANAGER_FILES } from './manager.ts';
 import { REAPER } from './reaper.ts';
+import { EXIT_ALIASES } from './units.ts';
 
 const FOLDERS = [
   'dev',
@@ -44,7 +46,12 @@ export function layOutRoot(
     ...hostFiles(hostname, modes),
   ];
   for (const [path, text] of files) writeFileSync(join(root, path), text);
+  for (const [path, text, mode] of MANAGER_FILES) {
+    writeFileSync(join(root, path), text);
+    chmodSync(join(root, path), mode);
+  }
   for (const [name, text] of units) writeFileSync(join(root, 'rkt/units', name), text);
+  for (const name of EXIT_ALIASES) symlinkSync('exit.target', join(root, 'rkt/units', name));
 }
 
 /** systemd in the pod runs nobody whom it does not know, not even by number. */

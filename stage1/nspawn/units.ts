@@ -43,14 +43,13 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
       ]),
     ],
   ]);
-  for (const name of ['exit', 'halt', 'poweroff', 'reboot', 'kexec'])
-    units.set(
-      `${name}.target`,
-      target([
-        ['Requires', END],
-        ['After', END],
-      ]),
-    );
+  units.set(
+    'exit.target',
+    target([
+      ['Requires', END],
+      ['After', END],
+    ]),
+  );
   for (const app of apps) {
     for (const reaper of reapers(app)) units.set(reaper, reaperUnit(app));
     units.set(`${app.process.name}.service`, appUnit(app));
@@ -59,7 +58,10 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
   return units;
 }
 
-const READY = 'rkt_ready.service';
+/** Every other way to end a pod is a link to `exit.target`. */
+export const EXIT_ALIASES = ['halt', 'poweroff', 'reboot', 'kexec'].map((name) => `${name}.target`);
+
+const READY = 'rkt_ready.socket';
 const END = 'rkt_end.service';
 const EXIT = ['SuccessAction', 'exit-force'] as const;
 
@@ -67,16 +69,20 @@ function target(settings: readonly (readonly [string, string])[]): string {
   return unitText([['Unit', [BARE, ['AllowIsolate', 'yes'], ...settings]]]);
 }
 
-/** Tells those who wait for the pod, through its folder, that every app has been started. */
+/**
+ * Tells those who wait for the pod, through its folder, that every app has been started. A socket,
+ * since its link takes no process to make; nobody connects to it.
+ */
 function readyUnit(apps: readonly string[]): string {
   return unitText([
     ['Unit', [BARE, ['After', apps.join(' ')], ['Conflicts', 'shutdown.target']]],
     [
-      'Service',
+      'Socket',
       [
-        ...STAYS,
-        ['ExecStart', '/usr/bin/ln -sfn ready /rkt/supervisor-status'],
-        ['StandardOutput', 'null'],
+        ['ListenSequentialPacket', '/rkt/ready'],
+        ['Symlinks', '/rkt/supervisor-status'],
+        ['SocketMode', '0600'],
+        ['Accept', 'yes'],
       ],
     ],
   ]);
