@@ -29,7 +29,10 @@ export function appEnvironment(
   return mergeEnvironments(
     base,
     app.environment,
-    [{ name: 'AC_APP_NAME', value: app.name }],
+    [
+      { name: 'AC_APP_NAME', value: app.name },
+      { name: 'container', value: 'rkt' },
+    ],
     metadataUrl === undefined ? [] : [{ name: 'AC_METADATA_URL', value: metadataUrl }],
   );
 }

@@ -15,7 +15,10 @@ import { makeVolume, type VolumeFields } from './volume.ts';
 const bad = (what: string, text: string, why: string) =>
   new AppcError('syntax', `bad ${what} ${JSON.stringify(text)}: ${why}`);
 
-/** `NAME,kind=host,source=/abs[,readOnly=B][,recursive=B]` or `NAME,kind=empty[,mode=M][,uid=N][,gid=N][,readOnly=B]`. */
+/**
+ * `NAME,kind=host,source=/abs[,readOnly=B][,recursive=B]`, `NAME,kind=empty[,mode=M][,uid=N][,gid=N][,readOnly=B]`
+ * or `NAME,kind=tmpfs` with what `empty` has and `size=QUANTITY`.
+ */
 export function parseVolumeFlag(text: string): Volume {
   const [name = '', ...rest] = text.split(',');
   if (!isACName(name)) throw bad('volume', text, `"${name}" is not an AC name`);
@@ -24,16 +27,18 @@ export function parseVolumeFlag(text: string): Volume {
   let kind: string | undefined;
   for (const [key, value] of given) {
     if (key === 'kind') kind = value;
-    else if (key === 'source' || key === 'mode') fields[key] = value;
+    else if (key === 'source' || key === 'mode' || key === 'size') fields[key] = value;
     else if (key === 'readOnly' || key === 'recursive') fields[key] = parseBool(value);
     else if (key === 'uid' || key === 'gid') fields[key] = parseId(value);
     else throw bad('volume', text, `unknown volume parameter "${key}"`);
   }
-  if (kind !== 'host' && kind !== 'empty')
+  if (kind !== 'host' && kind !== 'empty' && kind !== 'tmpfs')
     throw bad(
       'volume',
       text,
-      kind === undefined ? 'kind is missing' : `unknown kind "${kind}", must be host or empty`,
+      kind === undefined
+        ? 'kind is missing'
+        : `unknown kind "${kind}", must be host, empty or tmpfs`,
     );
   return makeVolume({ ...fields, kind });
 }

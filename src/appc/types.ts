@@ -148,7 +148,20 @@ export interface EmptyVolume {
   gid: number;
 }
 
-export type Volume = HostVolume | EmptyVolume;
+/** In memory, gone with the pod. An addition to the spec. */
+export interface TmpfsVolume {
+  name: string;
+  kind: 'tmpfs';
+  readOnly?: boolean;
+  /** Octal, for example `1777`. */
+  mode: string;
+  uid: number;
+  gid: number;
+  /** Bytes at most; absent: half of the machine's memory, as tmpfs(5) has it. */
+  size?: QuantityText;
+}
+
+export type Volume = HostVolume | EmptyVolume | TmpfsVolume;
 
 export interface Mount {
   volume: string;

@@ -122,7 +122,7 @@ export const prepareFlags: readonly FlagSpec[] = [
     placeholder: 'NAME,kind=KIND[,KEY=VALUE]...',
     repeatable: true,
     description:
-      'Declare a volume: kind=host,source=PATH or kind=empty[,mode=M,uid=N,gid=N], and readOnly=BOOL, recursive=BOOL',
+      'Declare a volume: kind=host,source=PATH[,recursive=BOOL], kind=empty[,mode=M,uid=N,gid=N] or kind=tmpfs with size=QUANTITY too, and readOnly=BOOL',
   },
   {
     name: 'mount',

@@ -1,4 +1,4 @@
-import { closeSync, fstatSync, openSync, readSync, type Stats } from 'node:fs';
+import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
 import { openInRootFd } from './syscalls.ts';
 
 /**
@@ -49,6 +49,14 @@ export function readHeadInRoot(root: string, path: string, size: number): Buffer
 export function isExecutableInRoot(root: string, path: string): boolean {
   const stats = statInRoot(root, path);
   return stats?.isFile() === true && (stats.mode & 0o111) !== 0;
+}
+
+/** Whether a path inside `root` is a folder with something in it. */
+export function hasContent(root: string, path: string): boolean {
+  const count = withPath(root, path, (fd) =>
+    fstatSync(fd).isDirectory() ? readdirSync(`/proc/self/fd/${fd}`).length : 0,
+  );
+  return (count ?? 0) > 0;
 }
 
 /**

@@ -1,4 +1,4 @@
-import { lstatSync, mkdirSync, readlinkSync, type Stats, writeFileSync } from 'node:fs';
+import { lstatSync, mkdirSync, readlinkSync, rmSync, type Stats, writeFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import { inFolderOfRoot, onPathOfRoot } from './inroot.ts';
 import { MS, makeReadOnly, mount } from './syscalls.ts';
@@ -28,7 +28,8 @@ const MAX_LINKS = 40;
 
 /**
  * Makes what is missing of a path in a root that is not ours, and gives the path without symlinks.
- * Links lead where they lead inside the root, also when nothing is there yet.
+ * Links lead where they lead inside the root, also when nothing is there yet. A file at the end gives
+ * way where a folder is wanted (spec: ace.md, "Volume Setup").
  */
 export function makeTarget(root: string, target: string, isFolder: boolean): string {
   const left = names(target);
@@ -36,7 +37,7 @@ export function makeTarget(root: string, target: string, isFolder: boolean): str
   let links = 0;
   for (let name = left.shift(); name !== undefined; name = left.shift()) {
     const isLast = left.length === 0;
-    const link = step(root, place, name, isFolder || !isLast);
+    const link = step(root, place, name, { isFolder: isFolder || !isLast, isLast });
     if (link === undefined) {
       place = posix.join(place, name);
       continue;
@@ -53,15 +54,29 @@ function names(path: string): string[] {
 }
 
 /** Makes one name in a folder unless it is there; gives what it says when it is a symlink. */
-function step(root: string, parent: string, name: string, isFolder: boolean): string | undefined {
+function step(
+  root: string,
+  parent: string,
+  name: string,
+  { isFolder, isLast }: { readonly isFolder: boolean; readonly isLast: boolean },
+): string | undefined {
   if (name === '..') return undefined;
   let link: string | undefined;
+  let isThere = false;
   inFolderOfRoot(root, parent, (folder) => {
+    isThere = true;
     const path = `${folder}/${name}`;
-    const stats = lstatSync(path, { throwIfNoEntry: false });
+    let stats = lstatSync(path, { throwIfNoEntry: false });
+    if (stats && isLast && isFolder && !stats.isSymbolicLink() && !stats.isDirectory()) {
+      rmSync(path);
+      stats = undefined;
+    }
     if (stats?.isSymbolicLink()) link = readlinkSync(path);
     else if (!stats && isFolder) mkdirSync(path, { mode: 0o755 });
     else if (!stats) writeFileSync(path, '', { flag: 'wx' });
+    else if (isLast && !isFolder && stats.isDirectory())
+      throw new Error(`${name} is a folder there, and what is to be mounted is not`);
   });
+  if (!isThere) throw new Error(`${parent} is no folder there`);
   return link;
 }

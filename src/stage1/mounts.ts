@@ -12,6 +12,8 @@ export interface AppMount {
   readonly readOnly: boolean;
   /** Nobody asked for this volume: the image has a mount point that no mount covers. */
   readonly implicit: boolean;
+  /** The root file system whose content at `target` an empty volume starts with; absent: nothing. */
+  readonly seed?: string;
 }
 
 /**

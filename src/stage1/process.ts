@@ -37,7 +37,7 @@ export function planProcess(
   const uid = numericId(root, 'user', section.user, name);
   return {
     name,
-    exec: [findExecutable(root, section, environment, name), ...section.exec.slice(1)],
+    exec: commandInRoot(root, section.exec, { name, section, environment }),
     uid,
     gid: groupId(root, section, uid, name),
     groups: section.supplementaryGIDs,
@@ -77,13 +77,29 @@ function lookUpId(root: string, kind: 'user' | 'group', text: string): number | 
   return id !== undefined && /^\d+$/.test(id) ? Number(id) : undefined;
 }
 
+/**
+ * A command line of an app, its main one or that of an event handler, with the executable's absolute
+ * path inside the app's root.
+ */
+export function commandInRoot(
+  root: string,
+  exec: readonly string[],
+  app: {
+    readonly name: string;
+    readonly section: App;
+    readonly environment: readonly NameValue[];
+  },
+): readonly string[] {
+  return [findExecutable(root, exec[0], app.section, app.environment, app.name), ...exec.slice(1)];
+}
+
 function findExecutable(
   root: string,
+  file: string | undefined,
   section: App,
   environment: readonly NameValue[],
   app: string,
 ): string {
-  const [file] = section.exec;
   if (!file)
     throw new Stage1Error('app-setup', `app "${app}" has an empty "exec" (try --exec=BINARY)`);
   if (/["'\\]|\p{Cc}|\/$/u.test(file))

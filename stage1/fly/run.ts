@@ -32,10 +32,13 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
   const mounts = appMounts(manifest, app, section);
   checkSupported(options, app, mounts);
+  if (section.eventHandlers.length > 0)
+    writeSync(2, `stage1: fly: the event handlers of app "${app.name}" are not run\n`);
   const environment = appEnvironment({ name: app.name, environment: section.environment });
   const plan = planProcess(app.name, section, root, section.environment);
 
   mountHostFileSystems(root);
+  mountNetworkFiles(join(pod.folder, POD_FILES.stage1Root), root, options);
   for (const each of mounts) mountVolume(root, each);
   symlinkSync('fly', join(pod.folder, POD_FILES.flavor));
   if (supervision() !== 'none') await joinSystemd(pod);
@@ -94,9 +97,23 @@ function mountHostFileSystems(root: string): void {
   );
 }
 
+/** The files that flags ask for; otherwise the image's stay. */
+function mountNetworkFiles(stage1Root: string, root: string, modes: RunArguments): void {
+  const files = [
+    [modes.resolv, 'resolv.conf'],
+    [modes.hosts, 'hosts'],
+  ] as const;
+  for (const [mode, name] of files) {
+    if (mode !== 'stage0' && mode !== 'host') continue;
+    const source = mode === 'host' ? `/etc/${name}` : join(stage1Root, `etc/rkt-${name}`);
+    bindInRoot(source, statSync(source), root, `/etc/${name}`, 0);
+    remountReadOnly(root, `/etc/${name}`);
+  }
+}
+
 /** Unlike in other flavours, a volume is mounted without what is mounted below it unless it asks. */
 function mountVolume(root: string, { volume, target, readOnly }: AppMount): void {
-  if (volume.kind === 'empty')
+  if (volume.kind !== 'host')
     throw new Stage1Error(
       'unsupported',
       `cannot mount volume "${volume.name}": the fly stage1 has host volumes only`,

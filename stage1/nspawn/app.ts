@@ -10,20 +10,28 @@ import {
   type RuntimeApp,
   seccompFilter,
 } from '../../src/appc/index.ts';
+import { hasContent, statInRoot } from '../../src/os/inroot.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { executionProblem } from '../../src/stage1/diagnose.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import { appRootfs } from '../../src/stage1/pod-files.ts';
-import { type AppProcess, appSection, planProcess } from '../../src/stage1/process.ts';
+import {
+  type AppProcess,
+  appSection,
+  commandInRoot,
+  planProcess,
+} from '../../src/stage1/process.ts';
 import { prepareAppRoot } from './app-root.ts';
 import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
+import { dropsVariable, hasLauncher, launched, launcherBind } from './launcher.ts';
 import { resourceLimits } from './limits.ts';
 import { hasNarrowPrograms } from './narrow-programs.ts';
 import { type RelayedApp, relayedApp } from './relay.ts';
 import type { AppService } from './service.ts';
 import type { Streams } from './stdio.ts';
+import { isFolderVolume } from './volumes.ts';
 
 export interface ServicePlan {
   readonly service: AppService;
@@ -58,24 +66,37 @@ export function planService(request: ServiceRequest): ServicePlan {
   const environment = appEnvironment({ name: app.name, environment: section.environment });
   const process = planProcess(app.name, section, hostRoot, section.environment);
   const mounts = appMounts(request.pod, app, section);
-  const handler = (name: string) => section.eventHandlers.find((h) => h.name === name)?.exec;
   prepareAppRoot(hostRoot);
   const places = new Places(hostRoot, app.name);
+  const launcher = `${places.folder('/run')}/rkt/launcher`;
+  const start = (exec: readonly string[]) => launched(exec, environment, launcher);
+  const handler = (wanted: string) => {
+    const found = section.eventHandlers.find(({ name }) => name === wanted);
+    const what = { name: app.name, section, environment: section.environment };
+    return found && start(commandInRoot(hostRoot, found.exec, what));
+  };
   refuseUnenforced(app.name, section.isolators);
   warnOfImplicit(mounts);
-  warnOfVariables(app.name, environment);
+  warnOfHidden(hostRoot, mounts);
+  if (!hasLauncher) warnOfVariables(app.name, environment);
   warnOfExecution(hostRoot, process, mounts);
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
-    mounts,
+    mounts: isFromDocker(image) ? mounts.map((each) => seeded(each, hostRoot)) : mounts,
     relayed: relayedApp(process, image, request.streams),
     service: {
-      process,
+      process: { ...process, exec: start(process.exec) },
       root: `/${appRootfs(app.name)}`,
       environment,
       preStart: handler('pre-start'),
       postStop: handler('post-stop'),
-      binds: [...systemBinds(places, request), ...mounts.map((each) => volumeBind(places, each))],
+      binds: [
+        ...systemBinds(places, request),
+        ...(environment.some(dropsVariable) && hasLauncher
+          ? [launcherBind(request.stage1Root, launcher)]
+          : []),
+        ...mounts.map((each) => volumeBind(places, each)),
+      ],
       temporary: temporaryFolders(places, insecure.paths),
       inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
       readOnlyRoot: app.readOnlyRootFS,
@@ -115,13 +136,20 @@ function refuseUnenforced(app: string, isolators: readonly { name: string }[]): 
     );
 }
 
-/** systemd takes names of variables as shells do, and leaves out the others without a word. */
 function warnOfVariables(app: string, environment: readonly NameValue[]): void {
-  for (const { name } of environment)
-    if (!/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
-      say(
-        `warning: app "${app}" does not get the variable ${name}: systemd does not pass on such names`,
-      );
+  for (const { name } of environment.filter(dropsVariable))
+    say(
+      `warning: app "${app}" does not get the variable ${name}: systemd does not pass on such names`,
+    );
+}
+
+function isFromDocker(image: ImageManifest): boolean {
+  return image.annotations.some(({ name }) => name.startsWith('appc.io/docker/'));
+}
+
+/** A volume that nobody asked for starts with what the image has at its place. */
+function seeded(mount: AppMount, root: string): AppMount {
+  return mount.implicit ? { ...mount, seed: root } : mount;
 }
 
 /** At once and without a stream, which would leave the shared descriptor non-blocking. */
@@ -136,6 +164,15 @@ function warnOfImplicit(mounts: readonly AppMount[]): void {
       say(
         `warning: no volume for the mount point at ${target}: using the empty volume "${volume.name}"`,
       );
+}
+
+/** What the image has at the place of a volume is not seen any more (spec: ace.md, "Volume Setup"). */
+function warnOfHidden(root: string, mounts: readonly AppMount[]): void {
+  for (const { volume, target, implicit } of mounts) {
+    if (implicit || !isFolderVolume(volume)) continue;
+    const hides = statInRoot(root, target)?.isDirectory() === false || hasContent(root, target);
+    if (hides) say(`warning: the volume "${volume.name}" hides what the image has at ${target}`);
+  }
 }
 
 /** Says ahead why an app will end with 203; what a volume brings along cannot be seen from here. */

@@ -1,4 +1,5 @@
 import type { NameValue } from '../../src/appc/index.ts';
+import { dropsVariable } from './launcher.ts';
 import type { AppService, Bind } from './service.ts';
 import { expandable, quoteBind, quoteWord, type Section, type Setting } from './unit-text.ts';
 
@@ -14,9 +15,9 @@ export function rootSettings(app: AppService): Section[1] {
       ],
     ),
     ['WorkingDirectory', expandable(app.process.workingDirectory)],
-    ...app.environment.map(
-      ({ name, value }) => ['Environment', quoteWord(`${name}=${value}`)] as const,
-    ),
+    ...app.environment
+      .filter((variable) => !dropsVariable(variable))
+      .map(({ name, value }) => ['Environment', quoteWord(`${name}=${value}`)] as const),
     ['UnsetEnvironment', foreignVariables(app.environment).join(' ')],
     ...app.binds.map(bindSetting),
     app.readOnlyRoot ? ['ReadOnlyPaths', '+/'] : undefined,

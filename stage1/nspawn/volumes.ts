@@ -1,7 +1,26 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import {
+  chmodSync,
+  chownSync,
+  closeSync,
+  constants,
+  fstatSync,
+  mkdirSync,
+  openSync,
+  type Stats,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
-import type { Volume } from '../../src/appc/index.ts';
+import {
+  bytes,
+  type EmptyVolume,
+  type HostVolume,
+  parseQuantity,
+  type TmpfsVolume,
+  type Volume,
+} from '../../src/appc/index.ts';
 import { errnoOf } from '../../src/os/error.ts';
+import { inFolderOfRoot } from '../../src/os/inroot.ts';
 import { forbidDevices, MS, mount } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { type AppMount, usedVolumes } from '../../src/stage1/mounts.ts';
@@ -14,38 +33,63 @@ export function volumePath(id: string): string {
 
 /** Whether a volume is mounted on a folder; otherwise on a file. The host's must exist. */
 export function isFolderVolume(volume: Volume): boolean {
-  return volume.kind === 'empty' || statSync(hostSource(volume)).isDirectory();
+  return volume.kind !== 'host' || withSource(volume, (_, stats) => stats.isDirectory());
 }
 
-/** Mounts every volume that an app uses into the stage1 root, host folders and empty ones alike. */
+/** Mounts every volume that an app uses into the stage1 root, each once. */
 export function mountVolumes(podFolder: string, root: string, mounts: readonly AppMount[]): void {
-  for (const { id, volume } of usedVolumes(mounts)) {
-    const source = volume.kind === 'host' ? hostSource(volume) : emptySource(podFolder, id, volume);
-    const target = join(root, volumePath(id));
-    if (statSync(source).isDirectory()) mkdirSync(target, { recursive: true });
-    else writeFileSync(target, '');
-    const recursive = volume.kind === 'host' && volume.recursive !== false;
-    mount(source, target, '', recursive ? MS.BIND | MS.REC : MS.BIND);
-    if (!isDevice(source)) forbidDevices(target);
+  for (const used of usedVolumes(mounts)) {
+    const target = join(root, volumePath(used.id));
+    const { volume } = used;
+    switch (volume.kind) {
+      case 'host':
+        withSource(volume, (source, stats) => bindHost(volume, source, stats, target));
+        break;
+      case 'empty':
+        mkdirSync(target, { recursive: true });
+        mount(emptyFolder(podFolder, used, volume), target, '', MS.BIND);
+        forbidDevices(target);
+        break;
+      case 'tmpfs':
+        mkdirSync(target, { recursive: true });
+        mount('tmpfs', target, 'tmpfs', MS.NOSUID | MS.NODEV, tmpfsOptions(volume));
+        break;
+    }
   }
 }
 
-/** A volume that is a device node is there to be used; one that an app makes is not. */
-function isDevice(path: string): boolean {
-  const stats = statSync(path);
-  return stats.isCharacterDevice() || stats.isBlockDevice();
+/** What is mounted below comes along unless it is told not to; a device is there to be used. */
+function bindHost(volume: HostVolume, source: string, stats: Stats, target: string): void {
+  if (stats.isDirectory()) mkdirSync(target, { recursive: true });
+  else writeFileSync(target, '');
+  mount(source, target, '', volume.recursive === false ? MS.BIND : MS.BIND | MS.REC);
+  if (!stats.isCharacterDevice() && !stats.isBlockDevice()) forbidDevices(target);
 }
 
-function hostSource(volume: Volume & { kind: 'host' }): string {
-  if (existsSync(volume.source)) return volume.source;
-  throw new Stage1Error(
-    'app-setup',
-    `cannot mount volume "${volume.name}": ${volume.source} does not exist on this host`,
-  );
+const O_PATH = 0o10000000;
+
+/** Follows the path of a host volume once, so that what is looked at is what is mounted. */
+function withSource<T>(volume: HostVolume, action: (path: string, stats: Stats) => T): T {
+  let fd: number;
+  try {
+    fd = openSync(volume.source, constants.O_RDONLY | O_PATH);
+  } catch (error) {
+    const why = errnoOf(error) === 'ENOENT' ? 'does not exist on this host' : 'cannot be opened';
+    throw new Stage1Error(
+      'app-setup',
+      `cannot mount volume "${volume.name}": ${volume.source} ${why}`,
+      error,
+    );
+  }
+  try {
+    return action(`/proc/self/fd/${fd}`, fstatSync(fd));
+  } finally {
+    closeSync(fd);
+  }
 }
 
 /** An empty volume lives in the pod's folder and is shared by all apps that mount it. */
-function emptySource(podFolder: string, id: string, volume: Volume & { kind: 'empty' }): string {
+function emptyFolder(podFolder: string, { id, target, seed }: AppMount, volume: EmptyVolume) {
   const shared = join(podFolder, POD_FILES.sharedVolumes);
   const folder = join(shared, id);
   try {
@@ -53,8 +97,33 @@ function emptySource(podFolder: string, id: string, volume: Volume & { kind: 'em
     mkdirSync(folder);
     chownSync(folder, volume.uid, volume.gid);
     chmodSync(folder, Number.parseInt(volume.mode, 8));
+    if (seed) fill(folder, seed, target);
   } catch (error) {
     if (errnoOf(error) !== 'EEXIST') throw error;
   }
   return folder;
+}
+
+/** Gives a new volume what an image has at its place, owner and mode of the folder itself too. */
+function fill(folder: string, root: string, path: string): void {
+  inFolderOfRoot(root, path, (source) => {
+    const fd = openSync(source, constants.O_RDONLY | constants.O_DIRECTORY);
+    try {
+      const argv = ['--archive', '--reflink=auto', '/proc/self/fd/3/.', folder];
+      const { status, stderr, error } = spawnSync('cp', argv, {
+        stdio: ['ignore', 'ignore', 'pipe', fd],
+        encoding: 'utf8',
+      });
+      if (status === 0) return;
+      const why = error?.message ?? stderr.trim().split('\n', 1)[0];
+      throw new Stage1Error('app-setup', `cannot copy ${path} into its new volume: ${why}`, error);
+    } finally {
+      closeSync(fd);
+    }
+  });
+}
+
+function tmpfsOptions({ mode, uid, gid, size }: TmpfsVolume): string {
+  const limit = size === undefined ? [] : [`size=${bytes(parseQuantity(size))}`];
+  return [`mode=${mode}`, `uid=${uid}`, `gid=${gid}`, ...limit].join(',');
 }

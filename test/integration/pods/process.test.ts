@@ -77,6 +77,7 @@ describe('environment', () => {
       'PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
       'SHELL=/bin/sh',
       'USER=root',
+      'container=rkt',
     ]);
   });
 

@@ -25,6 +25,27 @@ const box = new Box(
     },
   },
   {
+    name: 'example.org/docker',
+    annotations: [{ name: 'appc.io/docker/user', value: '1001' }],
+    app: {
+      mountPoints: [
+        { name: 'volume-data', path: '/data' },
+        { name: 'volume-new', path: '/new' },
+        { name: 'volume-link', path: '/link' },
+      ],
+    },
+    files: {
+      '/data': { folder: true, mode: 0o750, uid: 1001, gid: 1002 },
+      '/data/file': { text: 'of the image\n', mode: 0o640, uid: 1003, gid: 1004 },
+      '/data/below/link': { link: '/etc/passwd' },
+      '/link': { link: '/data' },
+    },
+  },
+  {
+    name: 'example.org/full',
+    files: { '/folder/file': 'hidden\n', '/file': 'in the way\n', '/empty': { folder: true } },
+  },
+  {
     name: 'example.org/etc-link',
     files: { '/etc': { link: '/real' }, '/real': { folder: true } },
   },
@@ -160,6 +181,148 @@ describe('an empty volume', () => {
     });
     expect(stdout).toBe('file\n');
   });
+});
+
+describe('a tmpfs volume', () => {
+  const app = ['--mount=volume=t,target=/t'];
+
+  test('is in memory, for everybody, no larger than it says', async () => {
+    const { stdout } = await box.run(
+      'stat -f -c %T /t; stat -c "%a %u" /t; dd if=/dev/zero of=/t/x bs=4k count=100 2>/dev/null; stat -c %s /t/x',
+      { pod: ['--volume=t,kind=tmpfs,size=64Ki'], app: [...app, '--user=1001', '--group=1001'] },
+    );
+    expect(stdout).toBe('tmpfs\n1777 0\n65536\n');
+  });
+
+  test('has the mode and owner that it was declared with', async () => {
+    const { stdout } = await box.run('stat -c "%a %u %g" /t', {
+      pod: ['--volume=t,kind=tmpfs,mode=0700,uid=11,gid=12'],
+      app,
+    });
+    expect(stdout).toBe('700 11 12\n');
+  });
+
+  test('is shared by the apps that mount it', async () => {
+    const b = `${until('/t/file')} cat /t/file`;
+    const { stdout } = await box.runPod(two(app, 'echo shared > /t/file; sleep 0.1', app, b), {
+      pod: ['--volume=t,kind=tmpfs'],
+    });
+    expect(stdout).toBe('shared\n');
+  });
+
+  test('leaves nothing on the disk', async () => {
+    const { pod } = await box.run('echo x > /t/file', { pod: ['--volume=t,kind=tmpfs'], app });
+    expect(readdirSync(join(pod.folder, 'stage1/rootfs/rkt/volumes/t'))).toEqual([]);
+  });
+
+  test.each([
+    ['size=0', 'not more than 0'],
+    ['size=much', 'bad quantity "much"'],
+    ['source=/tmp', 'source is not allowed'],
+    ['mode=999', 'mode "999"'],
+  ])('with %s is refused', async (field, message) => {
+    const { code, stderr } = await box.run('true', { pod: [`--volume=t,kind=tmpfs,${field}`] });
+    expect(code).toBe(254);
+    expect(stderr).toContain(message);
+  });
+});
+
+describe('mounts inside of each other', () => {
+  test.each([
+    ['the outer one first', ['outer', 'inner']],
+    ['the inner one first', ['inner', 'outer']],
+  ])('are both there, given %s', async (_, order) => {
+    const outer = box.folder();
+    writeFileSync(join(outer, 'from-outer'), '');
+    const targets: Record<string, string> = { outer: '/data', inner: '/data/sub' };
+    const { stdout } = await box.run('touch /data/sub/x; ls -R /data', {
+      pod: [hostVolume('outer', outer), '--volume=inner,kind=empty'],
+      app: order.map((name) => `--mount=volume=${name},target=${targets[name]}`),
+    });
+    expect(stdout).toBe('/data:\nfrom-outer\nsub\n\n/data/sub:\nx\n');
+    expect(readdirSync(join(outer, 'sub'))).toEqual([]);
+  });
+
+  test('of one volume at two places show the same', async () => {
+    const { stdout } = await box.run('touch /a/x; ls /b', {
+      pod: ['--volume=v,kind=empty'],
+      app: ['--mount=volume=v,target=/a', '--mount=volume=v,target=/b'],
+    });
+    expect(stdout).toBe('x\n');
+  });
+});
+
+describe('what a volume is mounted on', () => {
+  const image = 'example.org/full';
+  const mountAt = (target: string, volume: string, script: string) =>
+    box.run(script, { image, pod: [volume], app: [`--mount=volume=v,target=${target}`] });
+
+  test('is told of when it hides what the image has', async () => {
+    const { stdout, stderr } = await mountAt('/folder', '--volume=v,kind=empty', 'ls /folder');
+    expect(stdout).toBe('');
+    expect(stderr).toMatch(/warning: the volume "v" hides what the image has at \/folder/);
+  });
+
+  test('is not told of when it is empty', async () => {
+    expect((await mountAt('/empty', '--volume=v,kind=empty', 'true')).stderr).toBe('');
+  });
+
+  test('gives way when it is a file and the volume a folder', async () => {
+    const result = await mountAt('/file', '--volume=v,kind=empty', 'touch /file/x; ls /file');
+    expect(result.stdout).toBe('x\n');
+    expect(result.stderr).toContain('hides what the image has at /file');
+  });
+
+  test.each([
+    ['/folder', 'folder is a folder there'],
+    ['/file/below', '/file is no folder there'],
+  ])('at %s is refused for a file', async (target, message) => {
+    const result = await mountAt(target, hostVolume('v', box.file('x')), 'true');
+    expect(result.code).toBe(254);
+    expect(result.stderr).toContain(message);
+  });
+});
+
+describe('a mount point of a Docker image', () => {
+  const image = 'example.org/docker';
+
+  test('without a volume starts with what the image has there, owners and modes too', async () => {
+    const script =
+      'cat /data/file; cd /data; stat -c "%n %a %u %g" . file; readlink below/link; stat -c "%a %u" /new';
+    const { stdout } = await box.run(script, { image });
+    expect(stdout).toBe('of the image\n. 750 1001 1002\nfile 640 1003 1004\n/etc/passwd\n755 0\n');
+  });
+
+  test('that is a symlink leads inside the root', async () => {
+    expect((await box.run('cat /link/file', { image })).stdout).toBe('of the image\n');
+  });
+
+  test('with a volume has what that has', async () => {
+    const { stdout } = await box.run('ls /data', {
+      image,
+      pod: ['--volume=volume-data,kind=empty'],
+    });
+    expect(stdout).toBe('');
+  });
+
+  test('keeps what the app changes out of the image', async () => {
+    await box.run('rm /data/file', { image });
+    expect((await box.run('ls /data/file', { image })).stdout).toBe('/data/file\n');
+  });
+});
+
+test('a mount made in a volume by an app is not seen outside', async () => {
+  const source = box.folder();
+  const { stdout } = await box.run(
+    'mkdir /data/below && mount -t tmpfs t /data/below && touch /data/below/file && echo mounted',
+    {
+      pod: [hostVolume('data', source)],
+      app: ['--mount=volume=data,target=/data', '--caps-retain=CAP_SYS_ADMIN'],
+      global: ['--insecure-options=seccomp'],
+    },
+  );
+  expect(stdout).toBe('mounted\n');
+  expect(readdirSync(join(source, 'below'))).toEqual([]);
 });
 
 describe('mounts', () => {

@@ -10,6 +10,7 @@ describe('the environment of an app', () => {
       { name: 'LOGNAME', value: 'root' },
       { name: 'HOME', value: '/root' },
       { name: 'AC_APP_NAME', value: 'web' },
+      { name: 'container', value: 'rkt' },
     ]);
   });
 

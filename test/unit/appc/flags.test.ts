@@ -27,6 +27,10 @@ describe('--volume', () => {
       'a,kind=empty,mode=0770,uid=5,gid=6,readOnly=F',
       { name: 'a', kind: 'empty', mode: '0770', uid: 5, gid: 6, readOnly: false },
     ],
+    [
+      'a,kind=tmpfs,size=64Mi',
+      { name: 'a', kind: 'tmpfs', mode: '1777', uid: 0, gid: 0, size: '64Mi' },
+    ],
   ])('%s', (text, volume) => {
     expect(parseVolumeFlag(text)).toEqual(volume);
   });
@@ -35,7 +39,7 @@ describe('--volume', () => {
     ['', '"" is not an AC name'],
     ['A,kind=empty', '"A" is not an AC name'],
     ['a', 'kind is missing'],
-    ['a,kind=nfs', 'unknown kind "nfs", must be host or empty'],
+    ['a,kind=nfs', 'unknown kind "nfs", must be host, empty or tmpfs'],
     ['a,kind=host', 'source is required'],
     ['a,kind=host,source=x', 'must be an absolute path'],
     ['a,kind=host,source=/x,mode=0755', 'mode is not allowed for a host volume'],
@@ -43,7 +47,9 @@ describe('--volume', () => {
     ['a,kind=empty,source=/x', 'source is not allowed for an empty volume'],
     ['a,kind=empty,mode=999', 'mode "999" is not an octal mode'],
     ['a,kind=empty,uid=-1', 'must be an integer from 0'],
-    ['a,kind=empty,size=1', 'unknown volume parameter "size"'],
+    ['a,kind=empty,size=1', 'size is not allowed for an empty volume'],
+    ['a,kind=empty,limit=1', 'unknown volume parameter "limit"'],
+    ['a,kind=tmpfs,size=0', 'size "0" is not more than 0'],
     ['a,kind=empty,uid=1,uid=2', 'label "uid" with multiple values'],
     ['a,kind=empty,readOnly', 'malformed string "readOnly"'],
     ['a,kind=empty,readOnly=yes', 'must be true or false'],
