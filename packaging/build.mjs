@@ -109,7 +109,7 @@ async function writeStage1(folder, flavour, run) {
   };
   const main = await built('main.ts');
   mkdirSync(rootfs, { recursive: true });
-  for (const name of [run, 'stop', 'gc'])
+  for (const name of [run, 'enter', 'stop', 'gc'])
     writeFileSync(join(rootfs, name), `#!/usr/bin/env node\n${main}`, { mode: 0o755 });
   copyKoffi(rootfs);
   const source = await built('manifest.ts');

@@ -65,6 +65,11 @@ export const defaultCapabilities: readonly string[] = [
   'CAP_SYS_CHROOT',
 ];
 
+/** The number of a capability; -1 for a name that is none. */
+export function capabilityNumber(name: string): number {
+  return known.indexOf(name);
+}
+
 /** @throws AppcError `schema` for a name that is no capability of Linux */
 export function checkCapability(name: string): void {
   if (!known.includes(name))

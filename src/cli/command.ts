@@ -4,6 +4,8 @@ import type { Context } from './context.ts';
 export interface FlagSpec {
   /** Without dashes. */
   readonly name: string;
+  /** `f` for `-f`. */
+  readonly letter?: string;
   /**
    * `bool` takes no word (`--x`, `--x=false`); `value` takes one (`--x=v`, `--x v`); `optional`
    * takes one only behind `=`, and means `bare` without.
@@ -47,6 +49,8 @@ export interface CommandSpec {
   readonly operand?: OperandKind;
   /** How many operands are taken, least and most; none by default. Not used by the image grammar. */
   readonly operands?: readonly [least: number, most: number];
+  /** Flags end where the operands begin: what follows the first one is another program's. */
+  readonly flagsFirst?: boolean;
   readonly rootOnly?: boolean;
   /** Needs neither configuration nor data folder, and works when they are broken. */
   readonly standalone?: boolean;

@@ -92,7 +92,10 @@ function parseOperands(command: CommandSpec, argv: readonly string[], globals: F
       help = true;
       at++;
     } else if (isFlag(word)) at = readFlag(argv, at, flags, globals);
-    else {
+    else if (command.flagsFirst) {
+      args.push(...argv.slice(at));
+      break;
+    } else {
       args.push(word);
       at++;
     }
@@ -153,7 +156,7 @@ function parseImages(command: CommandSpec, argv: readonly string[], globals: Fla
 function readFlag(argv: readonly string[], at: number, ...sets: readonly Flags[]): number {
   const { dashed, name, value } = splitFlag(argv[at] ?? '');
   for (const flags of sets) {
-    const spec = dashed.startsWith('--') ? flags.find(name) : undefined;
+    const spec = dashed.startsWith('--') ? flags.find(name) : flags.findLetter(name);
     if (!spec) continue;
     const next = argv[at + 1];
     const takesNext = spec.kind === 'value' && value === undefined;

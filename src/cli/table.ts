@@ -313,12 +313,7 @@ export const commands: readonly CommandSpec[] = [
       "Makes an ACI of an app's files as the pod left them, without its volumes. The pod must have ended.",
     ],
     flags: [
-      {
-        name: 'app',
-        kind: 'value',
-        placeholder: 'NAME',
-        description: 'The app, if the pod has several',
-      },
+      appFlag,
       {
         name: 'diff',
         kind: 'bool',

@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, writeSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { constants as os } from 'node:os';
 import { DomainError } from './error.ts';
@@ -21,7 +21,7 @@ let libc: ReturnType<Koffi['load']> | undefined;
 const bound = new Map<string, Native>();
 
 /** Binds one libc function on first use: loading koffi costs milliseconds that few commands need. */
-function native(prototype: string): Native {
+export function native(prototype: string): Native {
   let call = bound.get(prototype);
   if (!call) {
     koffi ??= createRequire(import.meta.url)('koffi') as Koffi;
@@ -54,7 +54,7 @@ function lastErrno(): string {
   return errnoNames.get(errno) ?? `errno ${errno}`;
 }
 
-function check(result: number, call: string, subject: string): number {
+export function check(result: number, call: string, subject: string): number {
   if (result >= 0) return result;
   throw new SyscallError(call, subject, lastErrno());
 }
@@ -274,39 +274,6 @@ export function pipe(): [number, number] {
   return [ends[0] ?? -1, ends[1] ?? -1];
 }
 
-/** Makes all of a file system's data durable: syncfs(2). */
-export function syncfs(fd: number): void {
-  check(native('int syncfs(int fd)')(fd), 'syncfs', `of descriptor ${fd}`);
-}
-
-/** fcntl(2) F_SETFD: whether the descriptor closes at the next execve. */
-export function setCloexec(fd: number, on: boolean): void {
-  const call = native('int fcntl(int fd, int command, int flag)');
-  check(call(fd, 2, on ? 1 : 0), 'fcntl', `of descriptor ${fd}`);
-}
-
-/** chroot(2), followed by chdir to its root. */
-export function chroot(root: string): void {
-  check(native('int chroot(const char *path)')(root), 'chroot', root);
-  process.chdir('/');
-}
-
-const F_SETFL = 4;
-
-/** fcntl(2) F_SETFL: every later write through this open file, whoever shares it, appends. */
-export function setAppend(fd: number): void {
-  const call = native('int fcntl(int fd, int command, int flag)');
-  check(call(fd, F_SETFL, constants.O_APPEND), 'fcntl', `of descriptor ${fd}`);
-}
-
-/** A pipe's [read end, write end], closed in children unless they are handed over: pipe2(2). */
-export function pipe(): [number, number] {
-  const ends = new Int32Array(2);
-  const call = native('int pipe2(void *ends, int flags)');
-  check(call(Buffer.from(ends.buffer), O_CLOEXEC), 'pipe2', 'of two ends');
-  return [ends[0] ?? -1, ends[1] ?? -1];
-}
-
 /** Makes a FIFO: mkfifo(3). */
 export function mkfifo(path: string, mode: number): void {
   check(native('int mkfifo(const char *path, unsigned int mode)')(path, mode), 'mkfifo', path);
@@ -336,4 +303,112 @@ export function execve(
   const call = native('int execve(const char *path, const char **argv, const char **envp)');
   check(call(path, [...argv, null], [...vector, null]), 'execve', path);
   throw new SyscallError('execve', path, 'returned');
+}
+
+const MFD = { CLOEXEC: 1, ALLOW_SEALING: 2, EXEC: 0x10 } as const;
+const F_ADD_SEALS = 1033;
+/** No change of size, no writing, no further seals. */
+const ALL_SEALS = 1 | 2 | 4 | 8;
+
+/**
+ * A descriptor of an executable that exists in memory alone and that nobody can change any more, not
+ * even by /proc/PID/exe: memfd_create(2), fcntl(2) F_ADD_SEALS.
+ */
+export function sealedProgram(program: Uint8Array): number {
+  const create = native('int memfd_create(const char *name, unsigned int flags)');
+  const flags = MFD.CLOEXEC | MFD.ALLOW_SEALING;
+  // Kernels before 6.3 know no MFD_EXEC, later ones may ask for it.
+  const modern = create('rkt-enter', flags | MFD.EXEC);
+  const fd = check(modern < 0 ? create('rkt-enter', flags) : modern, 'memfd_create', 'rkt-enter');
+  try {
+    writeSync(fd, program);
+    const seal = native('int fcntl(int fd, int command, int flag)');
+    check(seal(fd, F_ADD_SEALS, ALL_SEALS), 'fcntl', 'F_ADD_SEALS');
+    // What is open for writing is not executed.
+    return openSync(`/proc/self/fd/${fd}`, constants.O_RDONLY);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const PTRACE = {
+  DETACH: 17,
+  SEIZE: 0x4206,
+  INTERRUPT: 0x4207,
+  SECCOMP_GET_FILTER: 0x420c,
+  SECCOMP_GET_METADATA: 0x420d,
+} as const;
+const PTRACE_EVENT_STOP = 128;
+const WALL = 0x4000_0000;
+
+/** A seccomp filter of a process: its instructions (struct sock_filter), and the flags it was set with. */
+export interface InstalledFilter {
+  readonly instructions: Buffer;
+  readonly flags: bigint;
+}
+
+/**
+ * The seccomp filters of a process, in the order in which they were installed. It is halted for that
+ * while: ptrace(2), PTRACE_SECCOMP_GET_FILTER. Needs CAP_SYS_ADMIN and no filter on the caller.
+ */
+export function seccompFilters(pid: number): InstalledFilter[] {
+  const ptrace = native('long ptrace(long request, long pid, long address, void *data)');
+  const of = `of process ${pid}`;
+  check(ptrace(PTRACE.SEIZE, pid, 0, null), 'ptrace', of);
+  let signal = 0;
+  try {
+    check(ptrace(PTRACE.INTERRUPT, pid, 0, null), 'ptrace', of);
+    const status = new Int32Array(1);
+    const wait = native('int waitpid(int pid, void *status, int options)');
+    check(wait(pid, Buffer.from(status.buffer), WALL), 'waitpid', of);
+    // A signal that came first is held back for us, and has to be given back.
+    if ((status[0] ?? 0) >> 16 !== PTRACE_EVENT_STOP) signal = ((status[0] ?? 0) >> 8) & 0xff;
+    const filters: InstalledFilter[] = [];
+    for (let index = 0; ; index++) {
+      const length = ptrace(PTRACE.SECCOMP_GET_FILTER, pid, index, null);
+      if (length < 0 && lastErrno() === 'ENOENT') return filters;
+      const instructions = Buffer.alloc(check(length, 'ptrace', of) * 8);
+      check(ptrace(PTRACE.SECCOMP_GET_FILTER, pid, index, instructions), 'ptrace', of);
+      const metadata = new BigUint64Array([BigInt(index), 0n]);
+      const bytes = Buffer.from(metadata.buffer);
+      check(ptrace(PTRACE.SECCOMP_GET_METADATA, pid, bytes.length, bytes), 'ptrace', of);
+      filters.push({ instructions, flags: metadata[1] ?? 0n });
+    }
+  } finally {
+    const detach = native('long ptrace(long request, long pid, long address, long data)');
+    detach(PTRACE.DETACH, pid, 0, signal);
+  }
+}
+
+const SYS_keyctl = { x64: 250, arm64: 219 } as const;
+
+/**
+ * Gives this thread, and processes that it starts, a session keyring of their own, so that the
+ * caller's keys stay behind: keyctl(2). What the kernel does not have, or not for us, nobody can use.
+ */
+export function leaveSessionKeyring(): void {
+  const number = process.arch === 'arm64' ? SYS_keyctl.arm64 : SYS_keyctl.x64;
+  const call = native('long syscall(long number, long operation, const char *name)');
+  if (call(number, 1, null) >= 0) return;
+  const errno = lastErrno();
+  if (errno !== 'ENOSYS' && errno !== 'EPERM')
+    throw new SyscallError('keyctl', 'for a session keyring', errno);
+}
+
+const TIOC = { SWINSZ: 0x5414, SPTLCK: 0x4004_5431, GPTPEER: 0x5441 } as const;
+
+/** Unlocks a new pseudo-terminal, and opens its other end without a path: ioctl_tty(2). */
+export function openTerminalPeer(main: number): number {
+  const set = native('int ioctl(int fd, unsigned long request, void *argument)');
+  check(set(main, TIOC.SPTLCK, Buffer.alloc(4)), 'ioctl', 'TIOCSPTLCK');
+  const open = native('int ioctl(int fd, unsigned long request, long argument)');
+  const flags = constants.O_RDWR | constants.O_NOCTTY | O_CLOEXEC;
+  return check(open(main, TIOC.GPTPEER, flags), 'ioctl', 'TIOCGPTPEER');
+}
+
+/** Tells a terminal, and who runs in it, its size in characters: ioctl_tty(2). */
+export function setWindowSize(fd: number, rows: number, columns: number): void {
+  const call = native('int ioctl(int fd, unsigned long request, void *argument)');
+  const size = Buffer.from(new Uint16Array([rows, columns, 0, 0]).buffer);
+  check(call(fd, TIOC.SWINSZ, size), 'ioctl', 'TIOCSWINSZ');
 }

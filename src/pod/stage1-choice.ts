@@ -41,6 +41,9 @@ export function installStage1(store: Store, choice: Stage1Choice, podFolder: str
   if (choice.kind === 'stored') {
     const layers = choice.image.layers.map((id) => store.treeRoot(id));
     copyLayers(layers, join(podFolder, POD_FILES.stage1Root), join(podFolder, 'merged'));
+    writeFileSync(join(podFolder, 'stage1TreeStoreID'), `${choice.image.layers.join('\n')}\n`, {
+      mode: 0o640,
+    });
   }
   writeFileSync(join(podFolder, POD_FILES.stage1Manifest), serializeImageManifest(manifest), {
     mode: 0o640,

@@ -2,6 +2,7 @@ import { writeSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 import { unshareMounts } from '../os/syscalls.ts';
 import { parseRunArgv } from './contract.ts';
+import { enter } from './enter-entry.ts';
 import { Stage1Error } from './error.ts';
 import { gc } from './gc.ts';
 import type { Stage1 } from './pod-context.ts';
@@ -9,7 +10,7 @@ import { stop } from './stop.ts';
 
 /**
  * The entry points of a stage1 image of ours when another program calls them, in the pod's folder
- * (contract 3.3 and 3.5): `run`, `stop` and `gc`, told apart by the name of the executable.
+ * (contract 3.3 and 3.5): `run`, `enter`, `stop` and `gc`, told apart by the name of the executable.
  */
 export async function stage1Entry(stage1: Stage1): Promise<void> {
   const argv = process.argv.slice(2);
@@ -17,6 +18,9 @@ export async function stage1Entry(stage1: Stage1): Promise<void> {
     switch (basename(process.argv[1] ?? '')) {
       case 'stop':
         return await stop(process.cwd(), argv.includes('--force'));
+      case 'enter':
+        // What may still wait for the caller's input keeps nobody.
+        return process.exit(await enter(process.cwd(), argv));
       case 'gc':
         return gc(process.cwd());
       default:

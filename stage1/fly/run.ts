@@ -6,6 +6,7 @@ import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
 import { chroot, execve, MS, mount } from '../../src/os/syscalls.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
+import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
@@ -37,6 +38,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const environment = appEnvironment({ name: app.name, environment: section.environment });
   const plan = planProcess(app.name, section, root, section.environment);
 
+  writeEnterRecord(pod.folder, { process: plan, environment, chroot: root });
   mountHostFileSystems(root);
   mountNetworkFiles(join(pod.folder, POD_FILES.stage1Root), root, options);
   for (const each of mounts) mountVolume(root, each);

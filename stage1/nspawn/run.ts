@@ -1,12 +1,20 @@
 import { mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { PodManifest } from '../../src/appc/index.ts';
 import { enterCgroup, ownCgroup } from '../../src/os/cgroup.ts';
 import { errnoOf } from '../../src/os/error.ts';
+import { readInRoot } from '../../src/os/inroot.ts';
 import { execve, MS, mount } from '../../src/os/syscalls.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
+import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
-import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
+import {
+  appRootfs,
+  POD_FILES,
+  readAppImageManifest,
+  readPodManifest,
+} from '../../src/stage1/pod-files.ts';
 import {
   findProgram,
   hasUnifiedCgroup,
@@ -15,7 +23,9 @@ import {
   supervision,
 } from '../../src/systemd/host.ts';
 import { planService, type ServicePlan } from './app.ts';
+import { enterControllers, planBounds, SETUP, writeSetup } from './bounds.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
+import type { PodNetwork } from './network.ts';
 import { relayed } from './relay.ts';
 import { layOutRoot } from './skeleton.ts';
 import { appStreams, lookAtCaller } from './stdio.ts';
@@ -46,11 +56,19 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       insecure: options.insecure,
       streams: appStreams(caller, app),
       journal,
-      files: { resolv: options.resolv, hosts: options.hosts },
+      files: { resolv: resolverMode(root, app.name, network, options), hosts: options.hosts },
       hostname,
     }),
   );
-  layOutRoot(root, hostname, podUnits(plans.map((plan) => plan.service)), podIds(plans), options);
+  const services = plans.map((plan) => plan.service);
+  const bounds = planBounds(manifest.isolators, services, supervisor, {
+    network: network !== 'host',
+    ipc: options.ipc !== 'parent',
+  });
+  const units = new Map([...podUnits(services), ...bounds.units]);
+  layOutRoot(root, hostname, units, podIds(plans), options);
+  for (const service of services) writeEnterRecord(pod.folder, service);
+  writeSetup(root, bounds);
   prepareMounts(pod, root, plans, supervisor === 'none');
 
   const nspawn: NspawnPod = {
@@ -66,10 +84,13 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     notify: process.env['NOTIFY_SOCKET'] !== undefined,
     capabilities: podCapabilities(plans),
     protectPaths: !options.insecure.paths,
-    unified: hasUnifiedCgroup(),
+    unified: hasUnifiedCgroup() && bounds.legacy.length === 0,
+    setup: bounds.setup === undefined ? undefined : SETUP,
+    selinux: bounds.selinux,
   };
   symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
   write(pod, POD_FILES.subcgroup, podCgroup(pod.uuid, supervisor));
+  if (supervisor === 'none') enterControllers(pod.folder, pod.uuid, bounds);
   // Last of all: with this file the pod counts as started.
   write(pod, POD_FILES.ppid, String(process.pid));
 

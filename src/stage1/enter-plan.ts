@@ -1,0 +1,146 @@
+import { openSync, readFileSync, writeFileSync } from 'node:fs';
+import { capabilityNumber } from '../appc/capabilities.ts';
+import { leaveSessionKeyring, SyscallError, seccompFilters } from '../os/syscalls.ts';
+import type { EnterRecord } from './enter-record.ts';
+import type { EnterPlan } from './enter-steps.ts';
+import { cgroupFiles, type EnterTarget, namespaceOf, statusField } from './enter-target.ts';
+import { Stage1Error } from './error.ts';
+
+/** What is to run in an app. */
+export interface EnterCommand {
+  readonly argv: readonly string[];
+  /** `root` in `/`, or the app's own user in its working folder. */
+  readonly as: 'root' | 'app';
+  /** TERM for the command. */
+  readonly term: string;
+}
+
+/** The confinement of a running app: what it was given, and what it has given up since is not got back. */
+export type Confinement = Pick<
+  EnterPlan,
+  'capabilities' | 'lastCapability' | 'noNewPrivileges' | 'filters'
+>;
+
+/** @throws Stage1Error when something about it cannot be found out: nothing is left out */
+export function confinementOf(target: EnterTarget, record: EnterRecord, app: string): Confinement {
+  const { podPid, mainPid } = target;
+  const pods = BigInt(`0x${statusField(podPid, 'CapBnd')}`);
+  const given = record.capabilities?.reduce((mask, name) => mask | bit(name), 0n) ?? pods;
+  return {
+    capabilities: given & pods,
+    lastCapability: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
+    noNewPrivileges: record.noNewPrivileges || statusField(mainPid, 'NoNewPrivs') === '1',
+    filters: filtersOf(mainPid, record, app),
+  };
+}
+
+function bit(capability: string): bigint {
+  return 1n << BigInt(capabilityNumber(capability));
+}
+
+function filtersOf(pid: number, { filtered }: EnterRecord, app: string): EnterPlan['filters'] {
+  const mode = statusField(pid, 'Seccomp');
+  if (mode === '0' && !filtered) return [];
+  const failure = (why: string, cause?: unknown) =>
+    new Stage1Error(
+      'unsupported',
+      `cannot enter app "${app}": ${why}, and nothing enters an app with less`,
+      cause,
+    );
+  if (mode !== '2') throw failure('it does not run under its filter of system calls');
+  try {
+    return seccompFilters(pid);
+  } catch (error) {
+    if (!(error instanceof SyscallError)) throw error;
+    const why =
+      error.code === 'EACCES'
+        ? 'its filter of system calls is shown to nobody who runs under one himself'
+        : `its filter of system calls cannot be read (${error.code}; is it being traced?)`;
+    throw failure(why, error);
+  }
+}
+
+/** What this process itself takes over from the app, since its children inherit it. */
+export function takeOver({ mainPid }: EnterTarget): void {
+  const score = (pid: number | 'self') => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8');
+  if (score(mainPid) !== score('self')) writeFileSync('/proc/self/oom_score_adj', score(mainPid));
+  leaveSessionKeyring();
+}
+
+/** Descriptors that the process in the app starts with, by their places there. */
+export interface EnterDescriptors {
+  readonly fds: readonly number[];
+  readonly plan: Pick<EnterPlan, 'descriptors' | 'cgroups' | 'userNamespace' | 'namespaces'>;
+}
+
+/** Opens the cgroups and the namespaces of an app; `first` is the place of the first of them. */
+export function openTarget({ podPid, mainPid }: EnterTarget, first: number): EnterDescriptors {
+  const fds: number[] = [];
+  const open = (path: string, flags: string) => first + fds.push(openSync(path, flags)) - 1;
+  const foreign = (pid: number, kind: string) =>
+    namespaceOf(pid, kind) === namespaceOf('self', kind)
+      ? []
+      : [{ kind, fd: open(`/proc/${pid}/ns/${kind}`, 'r') }];
+  const cgroups = cgroupFiles(mainPid).map((path) => open(path, 'w'));
+  const [user] = foreign(podPid, 'user');
+  const namespaces = [
+    ...['ipc', 'uts', 'net', 'cgroup', 'pid'].flatMap((kind) => foreign(podPid, kind)),
+    ...foreign(mainPid, 'mnt'),
+  ];
+  const descriptors = first + fds.length;
+  return { fds, plan: { descriptors, cgroups, userNamespace: user?.fd, namespaces } };
+}
+
+/** User, folder, program and environment of the command. */
+export function processOf(
+  record: EnterRecord,
+  { argv, as, term }: EnterCommand,
+): Pick<
+  EnterPlan,
+  'uid' | 'gid' | 'groups' | 'workingDirectory' | 'programs' | 'argv' | 'environment'
+> {
+  const ids = as === 'root' ? { uid: 0, gid: 0, groups: [], workingDirectory: '/' } : record;
+  const environment = record.environment.filter(({ name }) => name !== 'TERM');
+  const path = environment.find(({ name }) => name === 'PATH')?.value ?? '/bin:/usr/bin';
+  return {
+    uid: ids.uid,
+    gid: ids.gid,
+    groups: ids.groups,
+    workingDirectory: ids.workingDirectory,
+    programs: candidates(argv[0] ?? '', path),
+    argv,
+    environment: [...environment.map(({ name, value }) => `${name}=${value}`), `TERM=${term}`],
+  };
+}
+
+/** As a shell looks for it: the folders of PATH unless there is a slash in it. */
+function candidates(file: string, path: string): string[] {
+  if (file.includes('/')) return [file];
+  return path.split(':').map((folder) => `${folder || '.'}/${file}`);
+}
+
+/** The app's security label in the form that execve is told it in; undefined when it is ours. */
+export function labelOf({ mainPid }: EnterTarget): string | undefined {
+  const label = currentLabel(mainPid);
+  if (label === undefined || label === currentLabel('self')) return undefined;
+  const apparmor = /^(.*) \((?:enforce|complain|kill|unconfined|mixed|user)\)$/.exec(label)?.[1];
+  return apparmor === undefined ? label : `exec ${apparmor}`;
+}
+
+function currentLabel(pid: number | 'self'): string | undefined {
+  try {
+    return readFileSync(`/proc/${pid}/attr/current`, 'utf8').replace(/[\0\n]+$/, '');
+  } catch {
+    // This kernel labels nothing.
+    return undefined;
+  }
+}
+
+/** The number on the host of a user of the pod's: user_namespaces(7), uid_map. */
+export function hostUid(podPid: number, uid: number): number {
+  for (const line of readFileSync(`/proc/${podPid}/uid_map`, 'utf8').trim().split('\n')) {
+    const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
+    if (uid >= inside && uid < inside + count) return outside + uid - inside;
+  }
+  return 0;
+}

@@ -1,0 +1,62 @@
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import type { NameValue } from '../appc/index.ts';
+import { readIfExists } from '../os/files.ts';
+import { POD_FILES } from './pod-files.ts';
+import type { AppProcess } from './process.ts';
+
+/**
+ * What an app was given when it started, for processes that enter it later: what can be seen of the
+ * running app may be what it has made of itself since.
+ */
+export interface EnterRecord {
+  readonly uid: number;
+  readonly gid: number;
+  readonly groups: readonly number[];
+  readonly workingDirectory: string;
+  readonly environment: readonly NameValue[];
+  /** The bounding set; absent: what the pod has. */
+  readonly capabilities?: readonly string[];
+  readonly noNewPrivileges: boolean;
+  /** The app runs under a filter of system calls. */
+  readonly filtered: boolean;
+  /** Absolute path on the host of the app's root, where that is not the root of its mount namespace. */
+  readonly root?: string;
+}
+
+/** An app's process and its confinement, as a stage1 has planned them. */
+export interface EnterableApp {
+  readonly process: Pick<AppProcess, 'name' | 'uid' | 'gid' | 'groups' | 'workingDirectory'>;
+  readonly environment: readonly NameValue[];
+  readonly capabilities?: readonly string[] | undefined;
+  readonly seccomp?: object | undefined;
+  readonly noNewPrivileges?: boolean;
+  /** Where the app is in the host's file system, if it has not got one of its own. */
+  readonly chroot?: string;
+}
+
+const FOLDER = join(POD_FILES.stage1Root, 'rkt/enter');
+
+/** Keeps what an app is given in the stage1 root. To be called before the app starts. */
+export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
+  const { name, uid, gid, groups, workingDirectory } = app.process;
+  const record: EnterRecord = {
+    uid,
+    gid,
+    groups,
+    workingDirectory,
+    environment: app.environment,
+    ...(app.capabilities ? { capabilities: app.capabilities } : {}),
+    noNewPrivileges: app.noNewPrivileges ?? false,
+    filtered: app.seccomp !== undefined,
+    ...(app.chroot === undefined ? {} : { root: app.chroot }),
+  };
+  mkdirSync(join(podFolder, FOLDER), { recursive: true, mode: 0o750 });
+  writeFileSync(join(podFolder, FOLDER, name), JSON.stringify(record), { mode: 0o640 });
+}
+
+/** What `writeEnterRecord` kept; undefined for an app that no stage1 of this version has started. */
+export function readEnterRecord(podFolder: string, app: string): EnterRecord | undefined {
+  const text = readIfExists(join(podFolder, FOLDER, app));
+  return text === undefined ? undefined : JSON.parse(text);
+}
