@@ -2,7 +2,7 @@
 import { posix } from 'node:path';
 import { mergeEnvironments } from './environment.ts';
 import { AppcError } from './error.ts';
-import { capabilityIsolators, seccompIsolators } from './isolators.ts';
+import { capabilityIsolators, isolatorValue, seccompIsolators } from './isolators.ts';
 import { isACName, isEnvironmentName, sanitizeACName } from './names.ts';
 import type { AppRequest, PodContext, PodRequest, ResolvedImage } from './pod-request.ts';
 import type {
@@ -122,6 +122,7 @@ function mergeMounts(own: readonly Mount[], podWide: readonly Mount[]): Mount[] 
 /** Memory and CPU are added (the last counts), the others replace what the image has. */
 function overrideIsolators(image: readonly Isolator[], request: AppRequest): Isolator[] {
   const { memory, cpu, cpuShares, oomScoreAdj, capsRetain, capsRemove, seccomp } = request;
+  const { ioWeight, tasks, ulimits } = request;
   if (capsRetain !== undefined && capsRemove !== undefined)
     throw new AppcError(
       'conflict',
@@ -142,6 +143,10 @@ function overrideIsolators(image: readonly Isolator[], request: AppRequest): Iso
   add('resource/cpu', bothWays(cpu), []);
   add('os/linux/cpu-shares', cpuShares, ['os/linux/cpu-shares']);
   add('os/linux/oom-score-adj', oomScoreAdj, ['os/linux/oom-score-adj']);
+  add('os/linux/io-weight', ioWeight, ['os/linux/io-weight']);
+  add('os/linux/tasks', tasks, ['os/linux/tasks']);
+  const rlimits = ulimits && { ...isolatorValue(image, 'os/linux/rlimits'), ...ulimits };
+  add('os/linux/rlimits', rlimits, ['os/linux/rlimits']);
   add('os/linux/capabilities-retain-set', capsRetain && { set: capsRetain }, capabilityIsolators);
   add('os/linux/capabilities-remove-set', capsRemove && { set: capsRemove }, capabilityIsolators);
   if (seccomp !== undefined) {

@@ -4,10 +4,11 @@
  */
 import { checkCapability } from './capabilities.ts';
 import { AppcError } from './error.ts';
-import { cpuSharesRange, oomScoreAdjRange } from './isolators.ts';
+import { cpuSharesRange, ioWeightRange, oomScoreAdjRange, tasksRange } from './isolators.ts';
 import { isACIdentifier, isACName, isEnvironmentName, isIPAddress } from './names.ts';
 import type { SeccompRequest } from './pod-request.ts';
 import { bytes, parseQuantity } from './quantity.ts';
+import { checkRlimitName, parseRlimit } from './rlimits.ts';
 import { checkSeccompNames } from './seccomp.ts';
 import type { ExposedPort, Mount, NameValue, Volume } from './types.ts';
 import { makeVolume, type VolumeFields } from './volume.ts';
@@ -154,6 +155,23 @@ export function parseCpuSharesFlag(text: string): number {
 
 export function parseOomScoreAdjFlag(text: string): number {
   return parseInteger('oom-score-adj', text, ...oomScoreAdjRange);
+}
+
+export function parseIoWeightFlag(text: string): number {
+  return parseInteger('io-weight', text, ...ioWeightRange);
+}
+
+export function parseTasksFlag(text: string): number {
+  return parseInteger('tasks', text, ...tasksRange);
+}
+
+/** `NAME=SOFT[:HARD]` as name and value, the value checked. */
+export function parseUlimitFlag(text: string): [name: string, value: string] {
+  const [name = '', value] = split(text);
+  if (value === undefined) throw bad('ulimit', text, 'must be NAME=SOFT[:HARD]');
+  checkRlimitName(name);
+  parseRlimit(value);
+  return [name, value];
 }
 
 /** `N,N`; the empty text is the empty list. */

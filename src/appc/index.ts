@@ -28,6 +28,7 @@ export {
   isKnownIsolatorName,
   isolatorValue,
   isolatorValues,
+  misplacedIsolator,
   otherIsolators,
 } from './isolators.ts';
 export {
@@ -54,6 +55,7 @@ export {
 export type * from './pod-request.ts';
 export { type ForwardedPort, resolvePorts } from './ports.ts';
 export { bytes, milliCores, parseQuantity, type Quantity } from './quantity.ts';
+export { parseRlimit, type Rlimit } from './rlimits.ts';
 export { noNewPrivileges, type SeccompFilter, seccompFilter } from './seccomp.ts';
 export {
   serializeImageManifest,

@@ -3,12 +3,15 @@ import * as z from 'zod/mini';
 import { AppcError } from './error.ts';
 import {
   cpuSharesRange,
+  ioWeightRange,
   isKnownIsolatorName,
   isolatorConflict,
   isReservedIsolatorName,
   oomScoreAdjRange,
+  tasksRange,
 } from './isolators.ts';
 import { parseQuantity } from './quantity.ts';
+import { checkRlimitName, parseRlimit } from './rlimits.ts';
 import {
   acIdentifier,
   describe,
@@ -80,6 +83,18 @@ const values: { [Name in KnownIsolatorName]: z.ZodMiniType<KnownIsolatorValues[N
   'os/unix/sysctl': z.record(
     pattern(/^[a-zA-Z0-9_.*/-]+$/, 'must be the name of a kernel parameter'),
     text,
+  ),
+  'os/linux/io-weight': integer(...ioWeightRange),
+  'os/linux/tasks': integer(...tasksRange),
+  'os/linux/rlimits': z.record(
+    parsed(z.string(), (name) => {
+      checkRlimitName(name);
+      return name;
+    }),
+    parsed(z.string(), (value) => {
+      parseRlimit(value);
+      return value;
+    }),
   ),
 };
 

@@ -12,6 +12,11 @@ export const cpuSharesRange = [2, 262_144] as const;
 /** `os/linux/oom-score-adj` (proc(5), `/proc/[pid]/oom_score_adj`). */
 export const oomScoreAdjRange = [-1000, 1000] as const;
 
+/** `os/linux/io-weight`: the range of version 2's `io.weight`, 100 by default. */
+export const ioWeightRange = [1, 10_000] as const;
+/** `os/linux/tasks`: processes and threads, as many as the kernel can have (pid_max). */
+export const tasksRange = [1, 4_194_304] as const;
+
 export const capabilityIsolators = [
   'os/linux/capabilities-retain-set',
   'os/linux/capabilities-remove-set',
@@ -35,14 +40,48 @@ const known: ReadonlySet<string> = new Set<KnownIsolatorName>([
   'os/linux/selinux-context',
   'os/linux/apparmor-profile',
   'os/unix/sysctl',
+  'os/linux/io-weight',
+  'os/linux/tasks',
+  'os/linux/rlimits',
 ]);
+
+/** What a pod manifest may bound the pod as a whole with; the others are for apps. */
+const forPods: ReadonlySet<string> = new Set<KnownIsolatorName>([
+  'resource/cpu',
+  'resource/memory',
+  'resource/block-bandwidth',
+  'resource/block-iops',
+  'resource/network-bandwidth',
+  'os/linux/cpu-shares',
+  'os/linux/io-weight',
+  'os/linux/tasks',
+  'os/linux/selinux-context',
+  'os/unix/sysctl',
+]);
+/** What only a pod as a whole can have (spec: ace.md, "os/unix/sysctl"). */
+const forPodsAlone = 'os/unix/sysctl';
 
 /** Names of which a list may hold one entry at most. */
 const single: ReadonlySet<string> = new Set([
   ...seccompIsolators,
   'os/linux/oom-score-adj',
   'os/linux/cpu-shares',
+  'os/linux/selinux-context',
+  'os/linux/apparmor-profile',
+  'os/unix/sysctl',
+  'os/linux/io-weight',
+  'os/linux/tasks',
+  'os/linux/rlimits',
 ]);
+
+/** The first isolator of a list that is not for whom it was given to, or undefined. */
+export function misplacedIsolator(
+  isolators: readonly Isolator[],
+  place: 'app' | 'pod',
+): string | undefined {
+  const fits = (name: string) => (place === 'pod' ? forPods.has(name) : name !== forPodsAlone);
+  return isolators.find(({ name }) => isKnownIsolatorName(name) && !fits(name))?.name;
+}
 
 export function isKnownIsolatorName(name: string): name is KnownIsolatorName {
   return known.has(name);

@@ -37,6 +37,10 @@ export interface AppRequest {
   capsRemove?: string[];
   seccomp?: SeccompRequest;
   oomScoreAdj?: number;
+  ioWeight?: number;
+  tasks?: number;
+  /** By name (`nofile`), as `SOFT[:HARD]` (`parseUlimitFlag`). */
+  ulimits?: Record<string, string>;
   /** `no`, `on-failure` or `always`. */
   restart?: string;
   stdin?: string;

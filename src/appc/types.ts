@@ -55,6 +55,11 @@ export interface KnownIsolatorValues {
   'os/linux/selinux-context': SelinuxContext;
   'os/linux/apparmor-profile': { name: string };
   'os/unix/sysctl': Record<string, string>;
+  // Not in the spec:
+  'os/linux/io-weight': number;
+  'os/linux/tasks': number;
+  /** By name (`nofile`), as `SOFT[:HARD]`. */
+  'os/linux/rlimits': Record<string, string>;
 }
 
 export type KnownIsolatorName = keyof KnownIsolatorValues;

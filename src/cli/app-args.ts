@@ -5,11 +5,14 @@ import {
   parseCpuFlag,
   parseCpuSharesFlag,
   parseGidsFlag,
+  parseIoWeightFlag,
   parseMemoryFlag,
   parseMountFlag,
   parseNameValue,
   parseOomScoreAdjFlag,
   parseSeccompFlag,
+  parseTasksFlag,
+  parseUlimitFlag,
 } from '../appc/flags.ts';
 import { AppcError, type AppRequest, isACName, type NameValue } from '../appc/index.ts';
 import type { ImageArgument } from './context.ts';
@@ -46,6 +49,10 @@ export function appRequest({ reference, flags, args }: ImageArgument): AppReques
   set(request, 'capsRemove', capabilities(flags, 'remove'));
   set(request, 'seccomp', last(flags, 'seccomp', parseSeccompFlag));
   set(request, 'oomScoreAdj', last(flags, 'oom-score-adj', parseOomScoreAdjFlag));
+  set(request, 'ioWeight', last(flags, 'io-weight', parseIoWeightFlag));
+  set(request, 'tasks', last(flags, 'tasks', parseTasksFlag));
+  if (flags.given('ulimit'))
+    set(request, 'ulimits', Object.fromEntries(readFlag(flags, 'ulimit', parseUlimitFlag)));
   set(request, 'restart', last(flags, 'restart', asIs));
   if (request.capsRetain && request.capsRemove)
     throw usageError(`--caps-retain and --caps-remove exclude each other (image ${reference})`);

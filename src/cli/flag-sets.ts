@@ -299,6 +299,13 @@ export const imageFlags: readonly FlagSpec[] = [
     'Allow only (mode=retain) or forbid (mode=remove) these system calls',
   ),
   imageFlag('oom-score-adj', 'N', 'Preference of the OOM killer, -1000 to 1000'),
+  imageFlag('io-weight', 'N', 'Share of block devices beside other apps, 1 to 10000 (default 100)'),
+  imageFlag('tasks', 'N', 'Limit of processes and threads'),
+  imageFlag(
+    'ulimit',
+    'NAME=SOFT[:HARD]',
+    'Limit of each process, such as nofile=1024:4096 or core=unlimited (see getrlimit(2))',
+  ),
   {
     ...imageFlag(
       'restart',

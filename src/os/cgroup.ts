@@ -9,19 +9,18 @@ import {
 import { join } from 'node:path';
 import { errnoOf } from './error.ts';
 
-/** A cgroup hierarchy that keeps track of processes, and where this process is in it. */
-interface Hierarchy {
+/** A cgroup hierarchy, and where this process is in it. */
+export interface Hierarchy {
+  /** As in /proc/PID/cgroup: controllers (`cpu,cpuacct`), `name=systemd`, '' for version 2. */
+  readonly name: string;
   /** Where it is mounted. */
   readonly mount: string;
   /** Absolute path of this process's cgroup below `mount`. */
   readonly own: string;
 }
 
-/**
- * The hierarchies by which systemd knows processes: version 2 and, on legacy and hybrid hosts, the
- * named one of version 1 (cgroups(7), proc(5)).
- */
-function trackingHierarchies(): Hierarchy[] {
+/** Every hierarchy that is mounted here (cgroups(7), proc(5)). */
+export function hierarchies(): Hierarchy[] {
   const paths = new Map<string, string>();
   for (const line of readFileSync('/proc/self/cgroup', 'utf8').split('\n')) {
     const [, controllers, path] = /^\d+:([^:]*):(.*)$/.exec(line) ?? [];
@@ -33,17 +32,28 @@ function trackingHierarchies(): Hierarchy[] {
       const [before = '', after = ''] = line.split(' - ');
       const [, , , root = '/', mount = ''] = before.split(' ');
       const [type, , options = ''] = after.split(' ');
+      const given = options.split(',');
       const name =
         type === 'cgroup2'
           ? ''
-          : type === 'cgroup' && options.split(',').includes('name=systemd')
-            ? 'name=systemd'
+          : type === 'cgroup'
+            ? [...paths.keys()].find(
+                (key) => key !== '' && key.split(',').every((part) => given.includes(part)),
+              )
             : undefined;
       const path = name === undefined ? undefined : paths.get(name);
-      if (path === undefined) return [];
+      if (name === undefined || path === undefined) return [];
       const below = root !== '/' && path.startsWith(root) ? path.slice(root.length) : path;
-      return [{ mount, own: join('/', below) }];
+      return [{ name, mount, own: join('/', below) }];
     });
+}
+
+/**
+ * The hierarchies by which systemd knows processes: version 2 and, on legacy and hybrid hosts, the
+ * named one of version 1.
+ */
+function trackingHierarchies(): Hierarchy[] {
+  return hierarchies().filter(({ name }) => name === '' || name === 'name=systemd');
 }
 
 /** This process's cgroup, as the first of those hierarchies has it. */
@@ -56,13 +66,17 @@ export function ownCgroup(): string {
  * Gives the cgroup's path in them.
  */
 export function enterCgroup(name: string): string {
-  const hierarchies = trackingHierarchies();
-  for (const { mount, own } of hierarchies) {
-    const folder = join(mount, own, name);
-    mkdirSync(folder, { recursive: true });
-    writeFileSync(join(folder, 'cgroup.procs'), String(process.pid));
-  }
-  return join(hierarchies[0]?.own ?? '/', name);
+  const tracking = trackingHierarchies();
+  for (const hierarchy of tracking) enterFolder(hierarchy, name);
+  return join(tracking[0]?.own ?? '/', name);
+}
+
+/** The same in one hierarchy. Gives the cgroup's folder. */
+export function enterFolder({ mount, own }: Hierarchy, name: string): string {
+  const folder = join(mount, own, name);
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, 'cgroup.procs'), String(process.pid));
+  return folder;
 }
 
 /** Removes a cgroup and those below it in every such hierarchy; nothing may run there any more. */
@@ -70,7 +84,8 @@ export function removeCgroup(path: string): void {
   for (const { mount } of trackingHierarchies()) removeTree(join(mount, path));
 }
 
-function removeTree(folder: string): void {
+/** Removes a cgroup's folder and those below it, where they are still there. */
+export function removeTree(folder: string): void {
   let entries: Dirent[];
   try {
     entries = readdirSync(folder, { withFileTypes: true });

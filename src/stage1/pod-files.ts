@@ -19,6 +19,8 @@ export const POD_FILES = {
   ppid: 'ppid',
   flavor: 'flavor',
   subcgroup: 'subcgroup',
+  /** Folders of the pod's cgroups in version 1's controllers, where nobody else removes them. */
+  controllers: 'controllers',
   sharedVolumes: 'sharedVolumes',
   /** What the apps have written, a file for each; not there when nothing is recorded. */
   logs: 'logs',

@@ -99,6 +99,24 @@ async function startUnit(
   }
 }
 
+/** A property of the unit that a process belongs to; `type` is the unit's (`Service`). */
+export async function unitProperty(
+  bus: SystemBus,
+  pid: number,
+  type: string,
+  name: string,
+): Promise<unknown> {
+  const [path] = await bus.call({ ...MANAGER, member: 'GetUnitByPID' }, 'u', [pid]);
+  const get = {
+    destination: MANAGER.destination,
+    path: String(path),
+    interface: 'org.freedesktop.DBus.Properties',
+    member: 'Get',
+  };
+  const [value] = await bus.call(get, 'ss', [`org.freedesktop.systemd1.${type}`, name]);
+  return value instanceof Variant ? value.value : undefined;
+}
+
 /** Makes a process known to machined as the machine `rkt-UUID`. */
 export async function registerMachine(
   bus: SystemBus,

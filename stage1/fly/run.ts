@@ -19,6 +19,7 @@ import {
 } from '../../src/stage1/pod-files.ts';
 import { appSection, planProcess } from '../../src/stage1/process.ts';
 import { supervision } from '../../src/systemd/host.ts';
+import { applyIsolators, checkIsolators } from './isolators.ts';
 
 /**
  * The entry point `run` of the fly flavour: this process becomes the pod's one app, in the host's
@@ -33,6 +34,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
   const mounts = appMounts(manifest, app, section);
   checkSupported(options, app, mounts);
+  checkIsolators('the pod', manifest.isolators, options.insecure);
+  checkIsolators(`app "${app.name}"`, section.isolators, options.insecure);
   if (section.eventHandlers.length > 0)
     writeSync(2, `stage1: fly: the event handlers of app "${app.name}" are not run\n`);
   const environment = appEnvironment({ name: app.name, environment: section.environment });
@@ -52,6 +55,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   if (process.env['NOTIFY_SOCKET'])
     spawnSync('systemd-notify', ['--ready', `--pid=${process.pid}`], { stdio: 'ignore' });
 
+  await applyIsolators(section.isolators);
   chroot(root);
   process.setgroups?.([...plan.groups]);
   process.setgid?.(plan.gid);

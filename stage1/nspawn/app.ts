@@ -13,7 +13,6 @@ import {
 import { hasContent, statInRoot } from '../../src/os/inroot.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { executionProblem } from '../../src/stage1/diagnose.ts';
-import { Stage1Error } from '../../src/stage1/error.ts';
 import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import { appRootfs } from '../../src/stage1/pod-files.ts';
@@ -25,8 +24,9 @@ import {
 } from '../../src/stage1/process.ts';
 import { prepareAppRoot } from './app-root.ts';
 import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
+import { appArmorSettings, checkAppIsolators } from './enforceable.ts';
 import { dropsVariable, hasLauncher, launched, launcherBind } from './launcher.ts';
-import { resourceLimits } from './limits.ts';
+import { processLimits, resourceLimits } from './limits.ts';
 import { hasNarrowPrograms } from './narrow-programs.ts';
 import { type RelayedApp, relayedApp } from './relay.ts';
 import type { AppService } from './service.ts';
@@ -75,7 +75,7 @@ export function planService(request: ServiceRequest): ServicePlan {
     const what = { name: app.name, section, environment: section.environment };
     return found && start(commandInRoot(hostRoot, found.exec, what));
   };
-  refuseUnenforced(app.name, section.isolators);
+  checkAppIsolators(app.name, section.isolators);
   warnOfImplicit(mounts);
   warnOfHidden(hostRoot, mounts);
   if (!hasLauncher) warnOfVariables(app.name, environment);
@@ -105,7 +105,11 @@ export function planService(request: ServiceRequest): ServicePlan {
       narrowPrograms:
         seccomp !== undefined && hasNarrowPrograms(image, hostRoot, process.exec[0] ?? ''),
       noNewPrivileges: noNewPrivileges(section.isolators, process.uid, seccomp),
-      limits: resourceLimits(section.isolators),
+      limits: [
+        ...resourceLimits(section.isolators),
+        ...processLimits(section.isolators),
+        ...appArmorSettings(section.isolators),
+      ],
       lifecycle: lifecycleOf(app, image),
       notifies: image.annotations.some(
         (a) => a.name === 'appc.io/executor/supports-systemd-notify' && a.value === 'true',
@@ -115,25 +119,6 @@ export function planService(request: ServiceRequest): ServicePlan {
       stderr: request.streams.stderr,
     },
   };
-}
-
-const UNENFORCED = [
-  'resource/block-bandwidth',
-  'resource/block-iops',
-  'resource/network-bandwidth',
-  'os/linux/selinux-context',
-  'os/linux/apparmor-profile',
-  'os/unix/sysctl',
-];
-
-/** A limit that nobody enforces is worse than none: its author counts on it. */
-function refuseUnenforced(app: string, isolators: readonly { name: string }[]): void {
-  const found = isolators.find(({ name }) => UNENFORCED.includes(name));
-  if (found)
-    throw new Stage1Error(
-      'unsupported',
-      `cannot run app "${app}": this version does not enforce the isolator ${found.name}`,
-    );
 }
 
 function warnOfVariables(app: string, environment: readonly NameValue[]): void {

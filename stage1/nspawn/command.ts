@@ -21,6 +21,10 @@ export interface NspawnPod {
   readonly capabilities: readonly string[] | undefined;
   readonly protectPaths: boolean;
   readonly unified: boolean;
+  /** In the pod: a program that runs before systemd, and becomes what its arguments say. */
+  readonly setup?: string | undefined;
+  /** SELinux label of every process. */
+  readonly selinux?: string | undefined;
 }
 
 export const JOURNAL = '/run/systemd/journal';
@@ -51,10 +55,12 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...MANAGER_BINDS,
     ...(pod.ownNetwork ? ['--private-network'] : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
+    ...(pod.selinux === undefined ? [] : [`--selinux-context=${pod.selinux}`]),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
     '--kill-signal=SIGRTMIN+3',
     ...Object.entries(MANAGER_ENVIRONMENT).map(([name, value]) => `--setenv=${name}=${value}`),
     '--',
+    ...(pod.setup === undefined ? [] : [pod.setup]),
     // The pod must not outlive the container manager, which holds its lock.
     '/usr/bin/setpriv',
     '--pdeathsig=KILL',

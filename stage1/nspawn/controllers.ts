@@ -1,0 +1,117 @@
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { type Hierarchy, hierarchies } from '../../src/os/cgroup.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import { isUnifiedCgroup, type Supervision } from '../../src/systemd/host.ts';
+import type { Setting } from './unit-text.ts';
+
+/**
+ * systemd leaves out, without a word, what it lacks the controller for. So whether the one in the
+ * pod will have the controllers that limits need is found out before (cgroups(7)).
+ */
+type Controller = 'cpu' | 'io' | 'memory' | 'pids';
+
+/** A setting's controller, the file that must be there for it, and whom to name when it is not. */
+interface Need {
+  readonly controller: Controller;
+  readonly what: string;
+  /** In version 1; the controller alone is not always enough. */
+  readonly legacyFile?: string;
+  /** In version 2, one of them. */
+  readonly files?: readonly string[];
+}
+
+const NEEDS: Readonly<Record<string, Need>> = {
+  MemoryMax: { controller: 'memory', what: 'resource/memory' },
+  CPUQuota: { controller: 'cpu', what: 'resource/cpu', legacyFile: 'cpu.cfs_quota_us' },
+  CPUWeight: { controller: 'cpu', what: 'os/linux/cpu-shares' },
+  IOReadBandwidthMax: { controller: 'io', what: 'resource/block-bandwidth' },
+  IOReadIOPSMax: { controller: 'io', what: 'resource/block-iops', legacyFile: 'none' },
+  IOWeight: {
+    controller: 'io',
+    what: 'os/linux/io-weight',
+    legacyFile: 'blkio.bfq.weight',
+    files: ['io.weight', 'io.bfq.weight'],
+  },
+  TasksMax: { controller: 'pids', what: 'os/linux/tasks' },
+};
+
+/**
+ * Sees to it that the pod gets the controllers for these settings. Gives the hierarchies of version
+ * 1 that the pod's systemd is to have a cgroup in, and must be allowed to write.
+ *
+ * @throws Stage1Error `unsupported` when it will not
+ */
+export function needControllers(
+  settings: readonly Setting[],
+  supervisor: Supervision,
+): Hierarchy[] {
+  const needs = [...new Set(settings.flatMap(([name]) => NEEDS[name] ?? []))];
+  if (needs.length === 0) return [];
+  const mounted = hierarchies();
+  if (isUnifiedCgroup()) {
+    const own = mounted.find(({ name }) => name === '');
+    for (const need of needs) checkUnified(need, own, supervisor);
+    return [];
+  }
+  const found = needs.flatMap((need) => [
+    findLegacy(need, mounted, supervisor),
+    // systemd takes these two for one.
+    ...(need.controller === 'cpu' ? mounted.filter(({ name }) => name === 'cpuacct') : []),
+  ]);
+  return [...new Set(found)];
+}
+
+function checkUnified(need: Need, own: Hierarchy | undefined, supervisor: Supervision): void {
+  const { controller } = need;
+  if (!own) throw unenforced(need, 'this host has no cgroups');
+  const folder = join(own.mount, own.own);
+  const among = (path: string) => readFileSync(path, 'utf8').trim().split(' ').includes(controller);
+  if (!among(join(own.mount, 'cgroup.controllers')))
+    throw unenforced(
+      need,
+      `its kernel or whoever started it leaves out the controller ${controller}`,
+    );
+  if (supervisor === 'unit' && !among(join(folder, 'cgroup.controllers')))
+    throw unenforced(need, `the unit has no ${controller} controller: set Delegate=yes in it`);
+  if (supervisor === 'none') enable(need, folder);
+  if (need.files && !hasFile(own.mount, need.files))
+    throw unenforced(need, `its kernel has none of ${need.files.join(', ')}`);
+}
+
+/** For a cgroup of our own below that of this process. */
+function enable(need: Need, folder: string): void {
+  try {
+    writeFileSync(join(folder, 'cgroup.subtree_control'), `+${need.controller}`);
+  } catch (cause) {
+    throw unenforced(
+      need,
+      `the controller ${need.controller} cannot be handed on from ${folder}, which has other processes: start rkt from a unit of systemd`,
+      cause,
+    );
+  }
+}
+
+/** Whether cgroups have one of these files; the root has none of most kinds. */
+function hasFile(mount: string, files: readonly string[]): boolean {
+  const child = readdirSync(mount, { withFileTypes: true }).find((entry) => entry.isDirectory());
+  return child !== undefined && files.some((file) => existsSync(join(mount, child.name, file)));
+}
+
+function findLegacy(need: Need, mounted: readonly Hierarchy[], supervisor: Supervision): Hierarchy {
+  const controller = need.controller === 'io' ? 'blkio' : need.controller;
+  const found = mounted.find(({ name }) => name.split(',').includes(controller));
+  if (!found)
+    throw unenforced(need, `the controller ${controller} of cgroups version 1 is not mounted`);
+  if (need.legacyFile && !existsSync(join(found.mount, found.own, need.legacyFile)))
+    throw unenforced(need, 'cgroups version 1 cannot do it here');
+  const unit = mounted.find(({ name }) => name === 'name=systemd')?.own;
+  if (supervisor === 'unit' && found.own !== unit)
+    throw unenforced(need, `the unit has no ${controller} controller: set Delegate=yes in it`);
+  return found;
+}
+
+function unenforced(need: Need, why: string, cause?: unknown): Stage1Error {
+  const message = `cannot enforce the isolator ${need.what} on this host: ${why}`;
+  return new Stage1Error('unsupported', message, cause);
+}
