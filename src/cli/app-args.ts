@@ -18,6 +18,7 @@ import { AppcError, type AppRequest, isACName, type NameValue } from '../appc/in
 import type { ImageArgument } from './context.ts';
 import { flagError, usageError } from './error.ts';
 import type { Flags } from './flags.ts';
+import { streamAnnotations } from './stream-args.ts';
 
 /**
  * What an image and the flags that follow it ask for.
@@ -29,7 +30,7 @@ export function appRequest({ reference, flags, args }: ImageArgument): AppReques
     image: reference,
     args: [...(args ?? [])],
     mounts: readFlag(flags, 'mount', parseMountFlag),
-    annotations: readUnique(flags, 'annotation', 'annotation'),
+    annotations: [...readUnique(flags, 'annotation', 'annotation'), ...streamAnnotations(flags)],
     environment: readUnique(flags, 'environment', 'environment'),
   };
   set(request, 'signature', once(flags, 'signature'));

@@ -314,6 +314,9 @@ export const imageFlags: readonly FlagSpec[] = [
     ),
     choices: ['no', 'on-failure', 'always'],
   },
+  imageFlag('stdin', 'MODE', 'What the app reads: null, stream or tty, for rkt attach'),
+  imageFlag('stdout', 'MODE', 'Where its output goes: log, null, stream or tty'),
+  imageFlag('stderr', 'MODE', 'The same for its errors'),
   imageFlag('signature', 'FILE', 'Detached signature of the image'),
   { ...imageFlag('annotation', 'NAME=VALUE', 'Add an annotation to the app'), repeatable: true },
   {

@@ -21,6 +21,10 @@ export class Flags {
     return this.#specs.get(name);
   }
 
+  findLetter(letter: string): FlagSpec | undefined {
+    return [...this.#specs.values()].find((spec) => spec.letter === letter);
+  }
+
   /** Records an occurrence; undefined stands for a flag without `=` and without a value. */
   add(spec: FlagSpec, value: string | undefined): void {
     const text = value ?? (spec.kind === 'bool' ? 'true' : (spec.bare ?? ''));

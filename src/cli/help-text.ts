@@ -52,10 +52,11 @@ export function usageLine({ path, usage }: CommandSpec): string {
   return `rkt ${path} ${usage}`.trimEnd();
 }
 
-/** A flag as it is written: `--net[=NAME[:ARGS],...]`. */
-export function flagForm({ name, kind, placeholder = 'VALUE' }: FlagSpec): string {
-  if (kind === 'bool') return `--${name}`;
-  return kind === 'optional' ? `--${name}[=${placeholder}]` : `--${name}=${placeholder}`;
+/** A flag as it is written: `--net[=NAME[:ARGS],...]`, `-f, --follow`. */
+export function flagForm({ name, letter, kind, placeholder = 'VALUE' }: FlagSpec): string {
+  const form = letter ? `-${letter}, --${name}` : `--${name}`;
+  if (kind === 'bool') return form;
+  return kind === 'optional' ? `${form}[=${placeholder}]` : `${form}=${placeholder}`;
 }
 
 function visible(group: CommandSpec['group']): CommandSpec[] {

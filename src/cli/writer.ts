@@ -4,7 +4,7 @@ import { CliError } from './error.ts';
 
 /** Where a command's text goes. */
 export interface Writer {
-  write(text: string): void;
+  write(text: string | Uint8Array): void;
   readonly terminal: boolean;
 }
 
@@ -18,7 +18,7 @@ export function descriptorWriter(fd: 1 | 2): Writer {
       return (fd === 1 ? process.stdout : process.stderr).isTTY === true;
     },
     write(text) {
-      const bytes = Buffer.from(text);
+      const bytes = typeof text === 'string' ? Buffer.from(text) : text;
       for (let at = 0; at < bytes.length; ) at += writeSome(fd, bytes, at);
     },
   };

@@ -17,7 +17,8 @@
  * - `streams/sync`: to "APP\n" the relay answers with a newline in `APP/done` when all that the app
  *   has written is where it belongs. The app's reaper asks, so that nothing is late.
  * - `attach`: a socket. A connection says `ENDPOINT APP`, `list APP` or `size APP ROWS COLUMNS` on a
- *   line, hears `ok` or `no: WHY`, and is that endpoint from then on. Who does not read is cut off.
+ *   line, hears `ok` or `no: WHY`, and is that endpoint from then on. The end of `stdin-once` is that
+ *   of the app's input. Who does not read is cut off.
  *
  * Opened for both, a FIFO neither ends nor blocks its openers; closed, it gives the app a SIGPIPE.
  */
@@ -336,7 +337,10 @@ sub read_from {
   my ($client) = @_;
   my $count = sysread $client->{fh}, (my $data), $BLOCK;
   return if !defined $count && ($! == $EAGAIN || $! == $EINTR);
-  return drop($client) unless $count;
+  if (!$count) {
+    close_input($client->{app}, $client->{to}) if $client->{once};
+    return drop($client);
+  }
   if (defined $client->{request}) {
     $client->{request} .= $data;
     return drop($client) if length $client->{request} > $BLOCK;
@@ -365,6 +369,19 @@ sub feed {
   my ($input) = @_;
   my $count = syswrite $input->{fh}, $input->{queue}, 4096;
   substr $input->{queue}, 0, $count, '' if $count;
+  close_input($input->{closing}, $input) if $input->{closing};
+}
+
+# The end of the input for the app, when it has taken what is left; who comes later finds nothing.
+sub close_input {
+  my ($app, $input) = @_;
+  $input->{closing} = $app;
+  return if length $input->{queue};
+  my $path = "$FOLDER/$app->{name}/stdin";
+  unlink $path and symlink '/dev/null', $path;
+  delete $app->{in}{stdin};
+  delete $_->{to} for grep { $_->{to} && $_->{to} == $input } @clients;
+  close $input->{fh};
 }
 
 # What a connection asks for; gives what is wrong with that.
@@ -379,6 +396,8 @@ sub answer {
     ioctl $app->{tty}, 0x5414, pack 'S4', $rows, $columns, 0, 0;
     $client->{last} = 1;
   } else {
+    $client->{once} = $verb eq 'stdin-once';
+    $verb =~ s/-once$//;
     $client->{to} = $app->{in}{$verb};
     $client->{from} = $app->{out}{$verb};
     return "it has no $verb" unless $client->{to} || $client->{from};

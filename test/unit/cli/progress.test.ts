@@ -14,7 +14,7 @@ afterEach(() => {
 });
 
 function display(terminal: boolean) {
-  const stderr: Writer = { terminal, write: (text) => written.push(text) };
+  const stderr: Writer = { terminal, write: (text) => written.push(String(text)) };
   return showProgress(stderr, (line) => said.push(line));
 }
 

@@ -1,0 +1,133 @@
+import type { Socket } from 'node:net';
+import { Attachment, type Connection, type Endpoint } from '../../pod/attach.ts';
+import { findPod } from '../../pod/pods.ts';
+import type { Context } from '../context.ts';
+import { KeyWatch, parseDetachKeys } from '../detach-keys.ts';
+import { flagError } from '../error.ts';
+
+/** Connects the caller's streams to those of a running app, until either end has enough. */
+export async function run(context: Context): Promise<number> {
+  const { args, flags, globals, stdout } = context;
+  const mode = flags.value('mode') ?? 'auto';
+  const wanted = mode === 'list' || mode === 'auto' ? undefined : endpointsOf(mode);
+  const keys = parseDetachKeys(flags.value('detach-keys') ?? '');
+  const pod = findPod(globals.dataDir, args[0] ?? '');
+  const attachment = await Attachment.open(globals.dataDir, pod, flags.value('app'));
+  if (mode === 'list') {
+    for (const name of await attachment.list()) stdout.write(`${name}\n`);
+    return 0;
+  }
+  const endpoints = wanted ?? endpointsOf((await attachment.list()).join(','));
+  const closing = flags.bool('close-stdin');
+  const named = endpoints.map((each) => (closing && each === 'stdin' ? 'stdin-once' : each));
+  const isDetached = await new Session(attachment, keys).run(named);
+  if (isDetached) context.note(`detached from app "${attachment.app}", which goes on`);
+  return 0;
+}
+
+const ENDPOINTS: readonly Endpoint[] = ['stdin', 'stdout', 'stderr', 'tty-in', 'tty-out'];
+
+/** The endpoints of a list such as `stdin,stdout` or `tty`. Throws CliError for what cannot be. */
+function endpointsOf(list: string): Endpoint[] {
+  const endpoints = list
+    .split(',')
+    .flatMap((word) => (word === 'tty' ? ['tty-in', 'tty-out'] : [word]))
+    .map((word) => {
+      const endpoint = ENDPOINTS.find((each) => each === word);
+      if (endpoint) return endpoint;
+      throw flagError('mode', `must be list, auto or names of streams or tty, not "${word}"`);
+    });
+  if (new Set(endpoints.map((each) => each.startsWith('tty'))).size > 1)
+    throw flagError('mode', `"${list}" mixes a terminal with plain streams`);
+  return [...new Set(endpoints)];
+}
+
+/** The caller's streams while they are connected. */
+class Session {
+  readonly #attachment: Attachment;
+  readonly #keys: Buffer;
+
+  constructor(attachment: Attachment, keys: Buffer) {
+    this.#attachment = attachment;
+    this.#keys = keys;
+  }
+
+  /** Settles when the app has ended or nothing is left to do; true when the user has detached. */
+  async run(endpoints: readonly Endpoint[]): Promise<boolean> {
+    const isTerminal = endpoints.includes('tty-in') && process.stdin.isTTY === true;
+    // Output first, so that nothing of an answer to the input is missed.
+    const sorted = [...endpoints].sort((a, b) => Number(isInput(a)) - Number(isInput(b)));
+    const sockets: Socket[] = [];
+    const ends: Promise<void>[] = [];
+    const inputs: Promise<boolean>[] = [];
+    try {
+      for (const endpoint of sorted) {
+        const connection = await this.#attachment.connect(endpoint);
+        sockets.push(connection.socket);
+        if (!isInput(endpoint)) ends.push(copyOut(connection, endpoint));
+        else inputs.push(this.#copyIn(connection.socket, isTerminal));
+      }
+      const resize = () => this.#resize();
+      if (endpoints.includes('tty-out') && process.stdout.isTTY) {
+        await this.#resize();
+        process.stdout.on('resize', resize);
+      }
+      if (isTerminal) process.stdin.setRawMode(true);
+      return await settled(inputs, ends);
+    } finally {
+      if (isTerminal) process.stdin.setRawMode(false);
+      for (const socket of sockets) socket.destroy();
+      process.stdout.removeAllListeners('resize');
+      process.stdin.destroy();
+    }
+  }
+
+  /** Settles at the end of the input, or when the keys were typed, with true. */
+  #copyIn(socket: Socket, isTerminal: boolean): Promise<boolean> {
+    const watch = new KeyWatch(isTerminal ? this.#keys : Buffer.alloc(0));
+    return new Promise((resolve) => {
+      process.stdin.on('data', (chunk: Buffer) => {
+        const { pass, detached } = watch.feed(chunk);
+        if (pass.length > 0 && !socket.write(pass)) process.stdin.pause();
+        if (detached) resolve(true);
+      });
+      socket.on('drain', () => process.stdin.resume());
+      process.stdin.on('end', () => socket.end());
+      socket.on('error', () => resolve(false));
+      socket.on('close', () => resolve(false));
+      socket.resume();
+    });
+  }
+
+  async #resize(): Promise<void> {
+    const { rows, columns } = process.stdout;
+    // The app may just have ended.
+    await this.#attachment.resize(rows, columns).catch(() => undefined);
+  }
+}
+
+const NEVER = new Promise<boolean>(() => {});
+
+function isInput(endpoint: Endpoint): boolean {
+  return endpoint !== 'stdout' && endpoint !== 'stderr' && endpoint !== 'tty-out';
+}
+
+function copyOut({ socket, first }: Connection, endpoint: Endpoint): Promise<void> {
+  const target = endpoint === 'stderr' ? process.stderr : process.stdout;
+  target.write(first);
+  socket.pipe(target, { end: false });
+  return new Promise((resolve) => {
+    socket.on('close', resolve);
+    socket.on('error', () => resolve());
+  });
+}
+
+/** True when the keys were typed; false when the output has ended, or the input where there is no output. */
+async function settled(
+  inputs: readonly Promise<boolean>[],
+  outputs: readonly Promise<void>[],
+): Promise<boolean> {
+  if (outputs.length === 0) return (await Promise.all(inputs)).includes(true);
+  const detached = inputs.map((input) => input.then((yes) => yes || NEVER));
+  return Promise.race([...detached, Promise.all(outputs).then(() => false)]);
+}
