@@ -1,4 +1,4 @@
-import type { PodInfo } from '../pod/info.ts';
+import type { PodInfo, PodSummary } from '../pod/info.ts';
 
 /** A pod as `list` and `status` print it in JSON (surface 1.6): times in s, those of apps in ns. */
 export function podJson(pod: PodInfo): unknown {
@@ -41,7 +41,7 @@ function nanoseconds(time: Date | undefined): number | undefined {
 }
 
 /** `NAME:ip4=ADDRESS` of each network. */
-export function networksText(pod: PodInfo): string {
+export function networksText(pod: PodSummary): string {
   return pod.networks
     .filter((network) => network.ip)
     .map((network) => `${network.netName}:ip4=${network.ip}`)

@@ -1,6 +1,5 @@
 import { readFileSync, statSync } from 'node:fs';
-import { join } from 'node:path';
-import type { PodManifest } from '../appc/index.ts';
+import type { PodManifest, RuntimeApp } from '../appc/index.ts';
 import { readIfExists } from '../os/files.ts';
 import {
   appSignal,
@@ -14,12 +13,16 @@ import { markedAt, type Pod, type PodState } from './pods.ts';
 
 export type AppState = 'unknown' | 'created' | 'running' | 'exited';
 
-export interface AppInfo {
+/** What a table of pods tells about an app. */
+export interface AppSummary {
   readonly name: string;
-  readonly state: AppState;
   readonly imageId: string;
   /** `NAME:VERSION`, as the image's manifest says; undefined when it cannot be read. */
   readonly imageName: string | undefined;
+}
+
+export interface AppInfo extends AppSummary {
+  readonly state: AppState;
   readonly createdAt?: Date;
   readonly startedAt?: Date;
   readonly finishedAt?: Date;
@@ -42,41 +45,63 @@ export interface NetworkInfo {
   readonly ip?: string;
 }
 
-export interface PodInfo {
+/** What a table of pods tells about one: little enough that hundreds are read at once. */
+export interface PodSummary {
   readonly uuid: string;
   readonly state: PodState;
-  readonly apps: readonly AppInfo[];
+  readonly apps: readonly AppSummary[];
   readonly networks: readonly NetworkInfo[];
   readonly createdAt?: Date;
   readonly startedAt?: Date;
+}
+
+export interface PodInfo extends PodSummary {
+  readonly apps: readonly AppInfo[];
   readonly pid?: number;
   readonly userAnnotations: Readonly<Record<string, string>>;
   readonly userLabels: Readonly<Record<string, string>>;
 }
 
+/** What the table of `list` tells about a pod. Throws when its manifest cannot be read. */
+export function podSummary(pod: Pod): PodSummary {
+  const { apps } = readPodManifest(pod.folder);
+  return { ...common(pod), apps: apps.map((app) => appSummary(pod, app)) };
+}
+
 /** Everything that `list` and `status` tell about a pod. Throws when its manifest cannot be read. */
 export function podInfo(pod: Pod): PodInfo {
   const manifest = readPodManifest(pod.folder);
-  const createdAt = mtime(pod.folder, 'pod-created') ?? mtime(pod.folder, POD_FILES.manifest);
-  const startedAt = mtime(pod.folder, POD_FILES.pid) ?? mtime(pod.folder, POD_FILES.ppid);
+  const info = common(pod);
   const pid = pod.state === 'running' ? podPid(pod.folder) : recordedPid(pod.folder);
   return {
-    uuid: pod.uuid,
-    state: pod.state,
-    apps: appInfos(pod, manifest, { createdAt, startedAt }),
-    networks: JSON.parse(readIfExists(join(pod.folder, 'net-info.json')) ?? '[]'),
-    ...(createdAt ? { createdAt } : {}),
-    ...(startedAt ? { startedAt } : {}),
+    ...info,
+    apps: appInfos(pod, manifest, info),
     ...(pid ? { pid } : {}),
     userAnnotations: manifest.userAnnotations,
     userLabels: manifest.userLabels,
   };
 }
 
+function common(pod: Pod): Omit<PodSummary, 'apps'> {
+  const createdAt = mtime(pod.folder, 'pod-created') ?? mtime(pod.folder, POD_FILES.manifest);
+  const startedAt = mtime(pod.folder, POD_FILES.pid) ?? mtime(pod.folder, POD_FILES.ppid);
+  return {
+    uuid: pod.uuid,
+    state: pod.state,
+    networks: JSON.parse(readIfExists(`${pod.folder}/net-info.json`) ?? '[]'),
+    ...(createdAt ? { createdAt } : {}),
+    ...(startedAt ? { startedAt } : {}),
+  };
+}
+
+function appSummary(pod: Pod, { name, image }: RuntimeApp): AppSummary {
+  return { name, imageId: image.id, imageName: imageName(pod, name) };
+}
+
 function appInfos(
   pod: Pod,
   manifest: PodManifest,
-  times: { createdAt: Date | undefined; startedAt: Date | undefined },
+  times: { readonly createdAt?: Date; readonly startedAt?: Date },
 ): AppInfo[] {
   const statuses = appStatuses(pod.folder);
   const isDead = pod.group === 'exited-garbage' || pod.state === 'exited';
@@ -86,15 +111,13 @@ function appInfos(
     const state = appState(pod, exitCode, times.startedAt);
     const finishedAt =
       exitCode !== undefined
-        ? mtime(pod.folder, join(POD_FILES.status, app.name))
+        ? mtime(pod.folder, `${POD_FILES.status}/${app.name}`)
         : isDead
           ? markedAt(pod)
           : undefined;
     return {
-      name: app.name,
+      ...appSummary(pod, app),
       state,
-      imageId: app.image.id,
-      imageName: imageName(pod, app.name),
       ...(times.createdAt ? { createdAt: times.createdAt } : {}),
       ...(times.startedAt ? { startedAt: times.startedAt } : {}),
       ...(finishedAt ? { finishedAt } : {}),
@@ -133,15 +156,15 @@ function imageName(pod: Pod, app: string): string | undefined {
 }
 
 function mtime(folder: string, name: string): Date | undefined {
-  return statSync(join(folder, name), { throwIfNoEntry: false })?.mtime;
+  return statSync(`${folder}/${name}`, { throwIfNoEntry: false })?.mtime;
 }
 
 function recordedPid(folder: string): number | undefined {
-  const text = readIfExists(join(folder, POD_FILES.pid));
+  const text = readIfExists(`${folder}/${POD_FILES.pid}`);
   return text ? Number(text.trim()) : undefined;
 }
 
 /** The pod manifest's text as it was stored. */
 export function podManifestText(pod: Pod): string {
-  return readFileSync(join(pod.folder, POD_FILES.manifest), 'utf8');
+  return readFileSync(`${pod.folder}/${POD_FILES.manifest}`, 'utf8');
 }

@@ -1,11 +1,7 @@
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import {
-  type ImageManifest,
-  type PodManifest,
-  storedImageManifest,
-  storedPodManifest,
-} from '../appc/index.ts';
+import type { ImageManifest, PodManifest } from '../appc/index.ts';
+import { storedImageManifest, storedPodManifest } from '../appc/stored.ts';
 import { readIfExists } from '../os/files.ts';
 
 /** Where things are in a pod's folder, relative to it: what stage0 and stage1 share. */
@@ -37,13 +33,12 @@ export function appRootfs(app: string): string {
 
 /** The manifest that the pod is run from. */
 export function readPodManifest(podFolder: string): PodManifest {
-  const complete = readIfExists(join(podFolder, POD_FILES.completeManifest));
-  return storedPodManifest(complete ?? readFileSync(join(podFolder, POD_FILES.manifest), 'utf8'));
+  const complete = readIfExists(`${podFolder}/${POD_FILES.completeManifest}`);
+  return storedPodManifest(complete ?? readFileSync(`${podFolder}/${POD_FILES.manifest}`, 'utf8'));
 }
 
 export function readAppImageManifest(podFolder: string, app: string): ImageManifest {
-  const path = join(podFolder, 'appsinfo', app, 'manifest');
-  return storedImageManifest(readFileSync(path, 'utf8'));
+  return storedImageManifest(readFileSync(`${podFolder}/appsinfo/${app}/manifest`, 'utf8'));
 }
 
 /**

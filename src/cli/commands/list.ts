@@ -1,5 +1,5 @@
-import { type PodInfo, podInfo } from '../../pod/info.ts';
-import { listPods } from '../../pod/pods.ts';
+import { type PodSummary, podInfo, podSummary } from '../../pod/info.ts';
+import { listPods, type Pod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import {
   agoText,
@@ -15,9 +15,9 @@ import { networksText, podJson } from '../pod-json.ts';
 /** Lists pods in every state but embryo and garbage, the oldest first. */
 export async function run(context: Context): Promise<number> {
   const { flags, stdout } = context;
-  const pods = readPods(context).sort((a, b) => created(a) - created(b));
   const format = jsonFormat(flags);
   if (format) {
+    const pods = readPods(context, podInfo);
     stdout.write(jsonText(pods.length > 0 ? pods.map(podJson) : null, format));
     return 0;
   }
@@ -32,13 +32,16 @@ export async function run(context: Context): Promise<number> {
     'STARTED',
     'NETWORKS',
   ];
-  const rows = pods.flatMap((pod) => podRows(pod, full));
+  const rows = readPods(context, podSummary).flatMap((pod) => podRows(pod, full));
   stdout.write(tableText(flags.bool('no-legend') ? rows : [header, ...rows]));
   return 0;
 }
 
 /** A pod that cannot be read is reported and does not keep the others from being listed. */
-function readPods({ globals, report }: Context): PodInfo[] {
+function readPods<Info extends PodSummary>(
+  { globals, report }: Context,
+  read: (pod: Pod) => Info,
+): Info[] {
   const found = listPods(globals.dataDir, [
     'prepare',
     'prepared',
@@ -50,16 +53,17 @@ function readPods({ globals, report }: Context): PodInfo[] {
     .filter((pod) => pod.state !== 'garbage')
     .flatMap((pod) => {
       try {
-        return [podInfo(pod)];
+        return [read(pod)];
       } catch (error) {
         if (pod.group !== 'prepare')
           report(new Error(`pod "${pod.uuid}" cannot be read`, { cause: error }));
         return [];
       }
-    });
+    })
+    .sort((a, b) => created(a) - created(b));
 }
 
-function podRows(pod: PodInfo, full: boolean): string[][] {
+function podRows(pod: PodSummary, full: boolean): string[][] {
   const time = (date: Date | undefined) =>
     date ? (full ? timeText : agoText)(date.getTime()) : '';
   const uuid = full ? pod.uuid : shortUuid(pod.uuid);
@@ -73,6 +77,6 @@ function podRows(pod: PodInfo, full: boolean): string[][] {
   });
 }
 
-function created(pod: PodInfo): number {
+function created(pod: PodSummary): number {
   return pod.createdAt?.getTime() ?? 0;
 }
