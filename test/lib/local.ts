@@ -7,7 +7,8 @@ import { fileURLToPath } from 'node:url';
 import { afterAll } from 'vitest';
 import { type Result, Running } from './running.ts';
 
-const program = fileURLToPath(new URL('../../dist/rkt', import.meta.url));
+/** The program under test. */
+export const program = fileURLToPath(new URL('../../dist/rkt', import.meta.url));
 
 export interface LocalOptions {
   input?: string | Uint8Array;
