@@ -45,6 +45,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   mountHostFileSystems(root);
   mountNetworkFiles(join(pod.folder, POD_FILES.stage1Root), root, options);
   for (const each of mounts) mountVolume(root, each);
+  // The root alone: what is mounted in it stays as it is.
+  if (app.readOnlyRootFS) mount('none', root, '', MS.BIND | MS.REMOUNT | MS.RDONLY | MS.NODEV);
   symlinkSync('fly', join(pod.folder, POD_FILES.flavor));
   if (supervision() !== 'none') await joinSystemd(pod);
   writeFileSync(join(pod.folder, 'pgid'), `${process.pid}\n`, { mode: 0o640 });

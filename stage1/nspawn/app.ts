@@ -4,8 +4,10 @@ import {
   appEnvironment,
   boundingSet,
   type ImageManifest,
+  type Isolator,
   type NameValue,
   noNewPrivileges,
+  otherIsolators,
   type PodManifest,
   type RuntimeApp,
   seccompFilter,
@@ -76,6 +78,7 @@ export function planService(request: ServiceRequest): ServicePlan {
     return found && start(commandInRoot(hostRoot, found.exec, what));
   };
   checkAppIsolators(app.name, section.isolators);
+  warnOfIgnored(app.name, section.isolators);
   warnOfImplicit(mounts);
   warnOfHidden(hostRoot, mounts);
   if (!hasLauncher) warnOfVariables(app.name, environment);
@@ -140,6 +143,12 @@ function seeded(mount: AppMount, root: string): AppMount {
 /** At once and without a stream, which would leave the shared descriptor non-blocking. */
 function say(text: string): void {
   writeSync(2, `stage1: ${text}\n`);
+}
+
+/** What nobody knows, nobody enforces (spec: ace.md, "Isolators"). */
+function warnOfIgnored(app: string, isolators: readonly Isolator[]): void {
+  for (const { name } of otherIsolators(isolators))
+    say(`warning: app "${app}" runs without the isolator ${name}, which is ignored: it is unknown`);
 }
 
 /** A mount point that nobody thought of gets a folder that goes away with the pod. */
