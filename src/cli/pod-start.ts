@@ -9,6 +9,7 @@ export function startRequest({ globals, note }: Context, start: StartArguments):
   const resolvConf = resolver?.kind === 'made' ? resolvConfText(resolver) : undefined;
   return {
     self: [process.execPath, process.argv[1] ?? '', `--dir=${globals.dataDir}`],
+    mdsRegister: start.mdsRegister,
     run: {
       debug: globals.debug,
       net: start.networks.map(({ name, args }) => (args ? `${name}:${args}` : name)),
@@ -84,5 +85,6 @@ export function startFlagArgv(start: StartArguments): string[] {
     ...entries,
     ...(start.hostname ? [`--hostname=${start.hostname}`] : []),
     `--ipc=${start.ipc}`,
+    ...(start.mdsRegister ? ['--mds-register'] : []),
   ];
 }

@@ -175,7 +175,7 @@ export const commands: readonly CommandSpec[] = [
     description: [
       'Prints the recorded output of a running pod or of one that has ended, until rkt gc removes it. Of each app the last 10 to 20 MiB are kept, with the times of the records. Where the caller of rkt run gave both streams the same target, both are recorded as stdout.',
       'The formats are those of journalctl: short (time, app, line), short-iso (the time in full), json (an object per line with the fields that the line has in the journal) and cat (the output alone, byte for byte).',
-      'Pods of the fly flavour and those that run on their caller\'s terminal with --interactive are not recorded. Where the output of rkt run goes to the journal it is there as well: journalctl RKT_POD=UUID, RKT_APP=NAME, RKT_IMAGE=NAME:VERSION.',
+      "Pods of the fly flavour and those that run on their caller's terminal with --interactive are not recorded. Where the output of rkt run goes to the journal it is there as well: journalctl RKT_POD=UUID, RKT_APP=NAME, RKT_IMAGE=NAME:VERSION.",
     ],
     flags: [
       { name: 'follow', letter: 'f', kind: 'bool', description: 'Go on until the pod has ended' },
@@ -243,7 +243,8 @@ export const commands: readonly CommandSpec[] = [
         kind: 'value',
         placeholder: 'KEYS',
         default: 'ctrl-p,ctrl-q',
-        description: 'Keys that detach a terminal: letters and ctrl-LETTER, with commas; empty for none',
+        description:
+          'Keys that detach a terminal: letters and ctrl-LETTER, with commas; empty for none',
       },
       {
         name: 'close-stdin',
@@ -362,6 +363,26 @@ export const commands: readonly CommandSpec[] = [
     ],
     rootOnly: true,
     load: () => import('./commands/gc.ts'),
+  },
+  {
+    path: 'metadata-service',
+    group: 'General',
+    summary: 'Tell pods about themselves, over HTTP',
+    usage: '[FLAGS]',
+    description: [
+      'Serves the metadata of pods that were started with --mds-register: their manifests, annotations, and signatures of what they say. It is started by rkt-metadata.socket and ends when nobody asks any more; by hand it stays until SIGTERM.',
+    ],
+    flags: [
+      {
+        name: 'listen-port',
+        kind: 'value',
+        placeholder: 'PORT',
+        default: '18112',
+        description: 'TCP port of the loopback, unless systemd passes sockets',
+      },
+    ],
+    rootOnly: false,
+    load: () => import('./commands/metadata-service.ts'),
   },
   {
     path: 'network-gc',

@@ -8,12 +8,19 @@ export interface PodAddress {
   readonly masquerade: boolean;
 }
 
+/** A service that listens on the host's loopback, and the address by which the pod knows it. */
+export interface HostService {
+  readonly address: string;
+  readonly port: number;
+}
+
 export interface FirewallPlan {
   readonly uuid: string;
   readonly addresses: readonly PodAddress[];
   /** The addresses that ports lead to, at most one of each family, in CIDR notation. */
   readonly targets: readonly string[];
   readonly ports: readonly ForwardedPort[];
+  readonly metadata?: HostService;
   /** The host's ends of the network that ports lead to. */
   readonly hostInterfaces: readonly string[];
 }
@@ -28,12 +35,13 @@ export function nftRuleset(plan: FirewallPlan): string {
   );
   const local = plan.ports.length > 0 ? plan.targets.flatMap(returnRules) : [];
   const guards =
-    plan.ports.length > 0
+    plan.ports.length > 0 || plan.metadata
       ? plan.hostInterfaces.map((name) => `iifname "${name}" ip daddr 127.0.0.0/8 drop`)
       : [];
+  const services = plan.targets.flatMap((target) => serviceRules(plan.metadata, target));
   return `table inet rkt-${plan.uuid} {
   flags owner
-${chain('prerouting', 'nat hook prerouting priority -105', forwards)}
+${chain('prerouting', 'nat hook prerouting priority -105', [...services, ...forwards])}
 ${chain('output', 'nat hook output priority -105', forwards)}
 ${chain('postrouting', 'nat hook postrouting priority 95', [...local, ...plan.addresses.flatMap(masqueradeRules)])}
 ${chain('guard', 'filter hook prerouting priority -300', guards)}
@@ -44,6 +52,13 @@ ${chain('guard', 'filter hook prerouting priority -300', guards)}
 function chain(name: string, hook: string, rules: readonly string[]): string {
   const lines = [`type ${hook}`, ...rules].map((line) => `    ${line}\n`);
   return `  chain ${name} {\n${lines.join('')}  }`;
+}
+
+function serviceRules(service: HostService | undefined, target: string): string[] {
+  if (!service || familyOf(target) !== 'ip') return [];
+  return [
+    `ip saddr ${addressOf(target)} ip daddr ${service.address} tcp dport 80 dnat ip to 127.0.0.1:${service.port}`,
+  ];
 }
 
 function portRules(port: ForwardedPort, target: string): string[] {

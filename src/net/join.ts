@@ -1,3 +1,4 @@
+import { spawnSync } from 'node:child_process';
 import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ForwardedPort } from '../appc/ports.ts';
@@ -7,7 +8,13 @@ import { makeNetworkNamespace } from '../os/syscalls.ts';
 import { addToNetwork, deleteFromNetwork, inKnownVersion } from './chain.ts';
 import { findNetworks, type NetworkRequest } from './config.ts';
 import { NetError } from './error.ts';
-import { addressOf, type FirewallPlan, familyOf, nftRuleset } from './firewall.ts';
+import {
+  addressOf,
+  type FirewallPlan,
+  familyOf,
+  type HostService,
+  nftRuleset,
+} from './firewall.ts';
 import { writeNetworkInfo } from './info.ts';
 import { addIptablesRules } from './iptables.ts';
 import type { PluginOptions } from './plugin.ts';
@@ -25,6 +32,8 @@ export interface JoinRequest {
   /** The folder net.d of the configuration. */
   readonly configFolder: string;
   readonly ports: readonly ForwardedPort[];
+  /** A service of the host's loopback, and the address that the pod has for it. */
+  readonly metadata?: HostService;
   readonly plugins: PluginOptions;
   readonly warn: (message: string) => void;
 }
@@ -64,6 +73,7 @@ export function joinNetworks(request: JoinRequest): Joined {
     const members = found.map(({ network, args }, index) =>
       joinNetwork(request, inKnownVersion(network, request.plugins), args, index, netnsPath),
     );
+    if (request.metadata) addRoute(request.metadata, forwarding(members), netnsPath);
     const rules = addRules(request, members);
     writeNetworkInfo(
       request.podFolder,
@@ -147,19 +157,42 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
     ),
     targets,
     ports: request.ports,
+    ...(request.metadata ? { metadata: request.metadata } : {}),
     hostInterfaces: targets.flatMap((cidr) => interfaceTowards(addressOf(cidr)) ?? []),
   };
-  if (plan.ports.length === 0 && plan.addresses.every(({ masquerade }) => !masquerade))
-    return undefined;
-  if (plan.ports.length > 0 && targets.length === 0)
+  const usesLoopback = plan.ports.length > 0 || plan.metadata !== undefined;
+  if (!usesLoopback && plan.addresses.every(({ masquerade }) => !masquerade)) return undefined;
+  if (usesLoopback && targets.length === 0)
     throw new NetError(
       'unsupported',
-      `cannot forward ports: network "${target?.attachment.network.name}" gave the pod no address`,
+      `cannot lead anything to the pod: network "${target?.attachment.network.name}" gave it no address`,
     );
-  if (plan.ports.length > 0) allowLoopback(plan.hostInterfaces);
+  if (usesLoopback) allowLoopback(plan.hostInterfaces);
   const owner = ownRuleset(nftRuleset(plan));
+  if (owner === undefined && plan.metadata)
+    throw new NetError(
+      'unsupported',
+      'the metadata service needs nftables: install libnftables1 (nftables-libs)',
+    );
   if (owner === undefined) addIptablesRules(request.podFolder, plan);
   return owner;
+}
+
+/** A pod reaches the service by the gateway of the network that its ports come from. */
+function addRoute(service: HostService, member: Member | undefined, netnsPath: string): void {
+  const gateway = member?.result.addresses.find(({ cidr }) => familyOf(cidr) === 'ip')?.gateway;
+  if (!member || !gateway) return;
+  const via = ['via', gateway, 'dev', member.attachment.interfaceName];
+  const argv = [`--net=${netnsPath}`, 'ip', 'route', 'replace', `${service.address}/32`, ...via];
+  const { status, stderr, error } = spawnSync('nsenter', argv, {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  if (status !== 0)
+    throw new NetError(
+      'unsupported',
+      `cannot lead the pod to the metadata service: ${error?.message ?? stderr.toString().trim()}`,
+      error,
+    );
 }
 
 /** Lets connections to a port of 127.0.0.1 leave for the pod: ip-sysctl, route_localnet. */

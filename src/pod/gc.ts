@@ -7,6 +7,7 @@ import { entryPoint } from '../stage1/contract.ts';
 import { gc } from '../stage1/gc.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
+import { leavePod } from './leave.ts';
 import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
 
@@ -37,7 +38,10 @@ export async function collectPods(
     report.note(`moving pod "${pod.uuid}" to garbage`);
     movePod(dataDir, pod, group);
   };
-  await each(inState(dataDir, 'run', 'exited'), move('exited-garbage'));
+  await each(inState(dataDir, 'run', 'exited'), async (pod) => {
+    await leavePod(pod, report.note);
+    move('exited-garbage')(pod);
+  });
   await each(inState(dataDir, 'prepare', 'aborted prepare'), move('garbage'));
   await each(inState(dataDir, 'embryo', 'embryo'), move('garbage'));
   if (options.markOnly) return;
@@ -123,6 +127,7 @@ function preparedAt(pod: Pod): number {
 /** Deletes a pod whose lock is held (surface 2.7); what fails half-way is garbage for the next gc. */
 async function deletePod(dataDir: string, found: Pod): Promise<void> {
   const pod = found.group === 'garbage' ? found : movePod(dataDir, found, 'garbage');
+  await leavePod(pod, (message) => process.stderr.write(`rkt: ${message}\n`));
   callStage1Gc(pod);
   unmountBelow(pod.folder);
   const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', pod.folder], {

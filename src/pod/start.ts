@@ -8,6 +8,7 @@ import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../sta
 import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { podFolder } from './layout.ts';
+import { registerPod } from './leave.ts';
 import type { Pod } from './pods.ts';
 import type { HeldPod } from './prepare.ts';
 import { mountOverlay, overlayProblem } from './rootfs.ts';
@@ -17,6 +18,8 @@ export interface StartRequest {
   /** The command line of rkt itself, up to the name of a command. */
   readonly self: readonly string[];
   readonly run: RunArguments;
+  /** The metadata service is to know the pod. */
+  readonly mdsRegister: boolean;
   /** Texts that the pod's apps get, where the modes in `run` are `stage0`. */
   readonly resolvConf?: string;
   readonly hostsFile?: (hostname: string) => string;
@@ -39,6 +42,9 @@ export async function startPod(
   unshareMounts();
   mountApps(dataDir, pod);
   writeHostFiles(pod, request);
+  const run = request.mdsRegister
+    ? { ...request.run, mdsToken: await registerPod(pod) }
+    : request.run;
   const manifest = storedImageManifest(readFileSync(POD_FILES.stage1Manifest, 'utf8'));
   const own = await loadOwnStage1(manifest, pod.folder);
   if (own)
@@ -50,11 +56,11 @@ export async function startPod(
         leaveNetworks: [...request.self, 'network-gc', pod.uuid],
         warn: request.warn,
       },
-      request.run,
+      run,
     );
 
   const path = join(POD_FILES.stage1Root, entryPoint(manifest, 'run'));
-  const { argv, dropped } = runArgv(pod.uuid, request.run, interfaceVersion(manifest));
+  const { argv, dropped } = runArgv(pod.uuid, run, interfaceVersion(manifest));
   for (const option of dropped)
     request.warn(`the stage1 image ${manifest.name} is too old for ${option}: ignored`);
   const lock = {

@@ -9,6 +9,10 @@ const ANNOTATION = 'coreos.com/rkt/stage1/';
 /** The version of the contract that our own stage1 images declare, and the newest we speak. */
 export const INTERFACE_VERSION = 6;
 
+/** The metadata service as pods see it (appc), and the port that it has on the host (surface 11). */
+export const METADATA_ADDRESS = '169.254.169.255';
+export const METADATA_PORT = 18_112;
+
 /** How a pod is to be started, as the arguments of `run` say it (contract version 6). */
 export interface RunArguments {
   readonly debug: boolean;
@@ -17,6 +21,8 @@ export interface RunArguments {
   readonly interactive: boolean;
   /** First host id and number of ids of the pod's user namespace. */
   readonly privateUsers?: { readonly shift: number; readonly count: number };
+  /** The pod's credential at the metadata service. */
+  readonly mdsToken?: string;
   readonly localConfig: string;
   readonly hostname?: string;
   /** Protections that `--insecure-options` turned off. */
@@ -71,6 +77,7 @@ export function runArgv(
     [1, `--net=${run.net.join(',')}`],
     [1, run.interactive && '--interactive'],
     [1, run.privateUsers && `--private-users=${run.privateUsers.shift}:${run.privateUsers.count}`],
+    [1, run.mdsToken && `--mds-token=${run.mdsToken}`],
     [1, `--local-config=${run.localConfig}`],
     [2, run.hostname && `--hostname=${run.hostname}`],
     [3, run.insecure.capabilities && '--disable-capabilities-restriction'],
@@ -109,6 +116,7 @@ export function parseRunArgv(argv: readonly string[]): { uuid: string; run: RunA
       .map((pair) => pair.split('=', 2) as [string, string]),
   );
   const hostname = given.get('hostname');
+  const mdsToken = given.get('mds-token');
   return {
     uuid,
     run: {
@@ -116,6 +124,7 @@ export function parseRunArgv(argv: readonly string[]): { uuid: string; run: RunA
       net: (given.get('net') ?? 'default').split(','),
       interactive: flag('interactive'),
       ...(shift && count ? { privateUsers: { shift, count } } : {}),
+      ...(mdsToken ? { mdsToken } : {}),
       localConfig: given.get('local-config') ?? '/etc/rkt',
       ...(hostname ? { hostname } : {}),
       insecure: {

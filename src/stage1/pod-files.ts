@@ -13,6 +13,7 @@ export const POD_FILES = {
   stage1Root: 'stage1/rootfs',
   pid: 'pid',
   ppid: 'ppid',
+  networks: 'net',
   flavor: 'flavor',
   subcgroup: 'subcgroup',
   /** Folders of the pod's cgroups in version 1's controllers, where nobody else removes them. */

@@ -51,6 +51,7 @@ export interface ServiceRequest {
   readonly journal: boolean;
   readonly files: { resolv: RunArguments['resolv']; hosts: RunArguments['hosts'] };
   readonly hostname: string;
+  readonly metadataUrl: string | undefined;
 }
 
 /**
@@ -65,7 +66,11 @@ export function planService(request: ServiceRequest): ServicePlan {
   const { app, image, insecure } = request;
   const section = appSection(app, image);
   const hostRoot = join(request.stage1Root, appRootfs(app.name));
-  const environment = appEnvironment({ name: app.name, environment: section.environment });
+  const { name } = app;
+  const environment = appEnvironment(
+    { name, environment: section.environment },
+    request.metadataUrl,
+  );
   const process = planProcess(app.name, section, hostRoot, section.environment);
   const mounts = appMounts(request.pod, app, section);
   prepareAppRoot(hostRoot);

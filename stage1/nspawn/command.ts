@@ -9,7 +9,8 @@ export interface NspawnPod {
   readonly root: string;
   readonly hostname: string;
   readonly debug: boolean;
-  readonly ownNetwork: boolean;
+  /** The host's, one of its own with nothing in it, or the path of the one to join. */
+  readonly network: string;
   readonly sharedIpc: boolean;
   readonly terminal: boolean;
   /** The app reads what the container manager has as standard input. */
@@ -53,7 +54,7 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...(pod.sharedStdin ? [`--bind=/proc/${pid}/fd:${STDIO}`] : []),
     ...(pod.systemd ? journalSockets().map((path) => `--bind-ro=${path}`) : []),
     ...MANAGER_BINDS,
-    ...(pod.ownNetwork ? ['--private-network'] : []),
+    ...networkOption(pod.network),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     ...(pod.selinux === undefined ? [] : [`--selinux-context=${pod.selinux}`]),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
@@ -87,4 +88,9 @@ export function nspawnEnvironment(pod: NspawnPod): Record<string, string> {
     ...(process.env['NOTIFY_SOCKET'] ? { NOTIFY_SOCKET: process.env['NOTIFY_SOCKET'] } : {}),
     ...(process.env['WATCHDOG_USEC'] ? { WATCHDOG_USEC: process.env['WATCHDOG_USEC'] } : {}),
   };
+}
+
+function networkOption(network: string): string[] {
+  if (network === 'host') return [];
+  return network === 'none' ? ['--private-network'] : [`--network-namespace-path=${network}`];
 }

@@ -4,7 +4,7 @@ import { type ForwardedPort, type PodManifest, resolvePorts } from '../../src/ap
 import { joinNetworks } from '../../src/net/join.ts';
 import { PLUGIN_DEADLINE, PLUGIN_FOLDERS } from '../../src/net/plugin.ts';
 import { resolverText, usableResolvers } from '../../src/net/resolver.ts';
-import type { RunArguments } from '../../src/stage1/contract.ts';
+import { METADATA_ADDRESS, METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { readAppImageManifest } from '../../src/stage1/pod-files.ts';
@@ -37,6 +37,7 @@ export function joinPodNetworks(
       return { name, args: args.join(':') };
     }),
     configFolder: join(options.localConfig, 'net.d'),
+    ...(options.mdsToken ? { metadata: { address: METADATA_ADDRESS, port: METADATA_PORT } } : {}),
     ports: forwardedPorts(pod.folder, manifest),
     plugins: { folders: PLUGIN_FOLDERS, deadline: PLUGIN_DEADLINE },
     warn: pod.warn,

@@ -5,7 +5,7 @@ import { enterCgroup, ownCgroup } from '../../src/os/cgroup.ts';
 import { errnoOf } from '../../src/os/error.ts';
 import { readInRoot } from '../../src/os/inroot.ts';
 import { execve, MS, mount } from '../../src/os/syscalls.ts';
-import type { RunArguments } from '../../src/stage1/contract.ts';
+import { METADATA_ADDRESS, METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
@@ -42,7 +42,7 @@ import { mountVolumes } from './volumes.ts';
 export async function run(pod: Stage1Pod, options: RunArguments): Promise<never> {
   const root = join(pod.folder, POD_FILES.stage1Root);
   const manifest = readPodManifest(pod.folder);
-  const ownNetwork = checkNetwork(options.net);
+  const network = await podNetwork(pod, manifest, options);
   const supervisor = supervision();
   const caller = lookAtCaller(options.interactive);
   const hostname = options.hostname ?? `rkt-${pod.uuid}`;
@@ -58,6 +58,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       journal,
       files: { resolv: resolverMode(root, app.name, network, options), hosts: options.hosts },
       hostname,
+      metadataUrl: metadataUrl(network, options),
     }),
   );
   const services = plans.map((plan) => plan.service);
@@ -76,7 +77,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     root,
     hostname,
     debug: options.debug,
-    ownNetwork,
+    network: typeof network === 'string' ? network : network.netnsPath,
     sharedIpc: options.ipc === 'parent',
     terminal: caller.stdin === 'tty',
     sharedStdin: typeof caller.stdin === 'object',
@@ -102,7 +103,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   );
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
-  become(command, nspawnEnvironment(nspawn), pod.lockFd);
+  const keepOpen = typeof network === 'string' ? [] : network.keepOpen;
+  become(command, nspawnEnvironment(nspawn), [pod.lockFd, ...keepOpen]);
 }
 
 /** The pod's cgroup; without systemd to make one it is made here, and this process moves into it. */
@@ -121,21 +123,50 @@ function write(pod: Stage1Pod, name: string, line: string): void {
   writeFileSync(join(pod.folder, name), `${line}\n`, { mode: 0o640 });
 }
 
-function become(argv: readonly string[], env: Record<string, string>, lockFd: number): never {
+function become(
+  argv: readonly string[],
+  env: Record<string, string>,
+  keepOpen: readonly number[],
+): never {
   const name = argv[0] ?? '';
   const path = findProgram(name);
-  if (path) execve(path, argv, env, [lockFd]);
+  if (path) execve(path, argv, env, keepOpen);
   throw new Stage1Error('missing-program', `cannot find ${name}: install systemd-container`);
 }
 
-/** True for a network namespace of the pod's own, with nothing in it but a loopback interface. */
-function checkNetwork(net: readonly string[]): boolean {
-  if (net.includes('host')) return false;
-  if (net.length === 1 && net[0] === 'none') return true;
-  throw new Stage1Error(
-    'unsupported',
-    `cannot join the network "${net.join(',')}": this version has --net=none and --net=host only`,
-  );
+/** The code for networks is loaded only where there are any. */
+async function podNetwork(
+  pod: Stage1Pod,
+  manifest: PodManifest,
+  options: RunArguments,
+): Promise<'host' | 'none' | PodNetwork> {
+  const [first] = options.net;
+  if (options.net.length === 1 && (first === 'host' || first === 'none')) return first;
+  const { joinPodNetworks } = await import('./network.ts');
+  return joinPodNetworks(pod, manifest, options);
+}
+
+/** Where the pod finds its metadata; the token in it is its credential. */
+function metadataUrl(
+  network: 'host' | 'none' | PodNetwork,
+  { mdsToken }: RunArguments,
+): string | undefined {
+  if (mdsToken === undefined || network === 'none') return undefined;
+  const host = network === 'host' ? `127.0.0.1:${METADATA_PORT}` : METADATA_ADDRESS;
+  return `http://${host}/${mdsToken}`;
+}
+
+/** An app whose image names no resolver gets those that its network can reach. */
+function resolverMode(
+  root: string,
+  app: string,
+  network: 'host' | 'none' | PodNetwork,
+  { resolv }: RunArguments,
+): RunArguments['resolv'] {
+  if (typeof network === 'string' || resolv !== 'default') return resolv;
+  writeFileSync(join(root, 'etc/rkt-resolv.conf'), network.resolvConf);
+  const own = readInRoot(join(root, appRootfs(app)), '/etc/resolv.conf') ?? '';
+  return /^\s*nameserver\s/m.test(own) ? 'default' : 'stage0';
 }
 
 /** What the container manager must leave to the pod: what any app keeps. */

@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { isSystemdHost, isUnifiedCgroup, scopeArgv } from '../../src/systemd/host.ts';
+import { hasUnifiedCgroup, isSystemdHost, scopeArgv } from '../../src/systemd/host.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from '../../stage1/nspawn/command.ts';
 import { quoteAll, run, until } from './command.ts';
 import { APP } from './fixtures.ts';
@@ -148,7 +148,7 @@ export function bareNspawn(work: string, dataDir: string, rootfs: string): strin
     root,
     hostname: `rkt-${uuid}`,
     debug: false,
-    ownNetwork: true,
+    network: 'none',
     sharedIpc: false,
     terminal: false,
     sharedStdin: false,
@@ -156,7 +156,7 @@ export function bareNspawn(work: string, dataDir: string, rootfs: string): strin
     notify: false,
     capabilities: /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' '),
     protectPaths: true,
-    unified: isUnifiedCgroup(),
+    unified: hasUnifiedCgroup(),
   };
   const argv = nspawnArgv(pod, 0);
   argv.splice(1, 0, '--bind-ro=/usr');

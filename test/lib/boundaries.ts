@@ -7,6 +7,7 @@ const rank: Readonly<Record<string, number>> = {
   'src/cli': 6,
   'src/pod': 5,
   'src/service': 4,
+  'src/metadata': 4,
   'src/stage1': 3,
   'src/image': 3,
   'src/trust': 3,

@@ -1,7 +1,6 @@
 import { keepPrepared } from '../../pod/prepare.ts';
 import { startPod } from '../../pod/start.ts';
 import type { Context } from '../context.ts';
-import { CliError } from '../error.ts';
 import { preparePodFor, saveUuid } from '../pod-setup.ts';
 import { startRequest } from '../pod-start.ts';
 import { runArguments } from '../run-args.ts';
@@ -10,8 +9,6 @@ import { runArguments } from '../run-args.ts';
 export async function run(context: Context): Promise<number> {
   const args = runArguments(context);
   const { dataDir } = context.globals;
-  if (args.mdsRegister)
-    throw new CliError('flag-value', '--mds-register is not supported by this version');
   const detach = args.detach ? await import('../detach.ts') : undefined;
   detach?.checkDetach();
   const held = await preparePodFor(context, args, (uuid) => {

@@ -1,0 +1,119 @@
+import { EventEmitter, once } from 'node:events';
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
+import { type Answer, answer, plain } from './answers.ts';
+import { register } from './registration.ts';
+import type { Registry } from './registry.ts';
+
+/** Where the servers listen: an inherited descriptor, a path, or a TCP port of the loopback. */
+export type Listen =
+  | { readonly fd: number }
+  | { readonly path: string }
+  | { readonly port: number };
+
+export interface ServeOptions {
+  readonly registrations: Listen;
+  readonly questions: Listen;
+  /** Milliseconds without a request after which the service ends; undefined: never. */
+  readonly idle: number | undefined;
+  readonly log: (line: string) => void;
+  /** Ends the service. */
+  readonly signal: AbortSignal;
+  /** Called when both listen. */
+  readonly ready: () => void;
+}
+
+/** More than any manifest has. */
+const MAX_BODY = 8 << 20;
+
+/** Serves until it is told to end, or nobody asks any more. */
+export async function serve(registry: Registry, options: ServeOptions): Promise<void> {
+  let idle: NodeJS.Timeout | undefined;
+  const end = new EventEmitter();
+  const ended = once(end, 'end');
+  const stir = () => {
+    clearTimeout(idle);
+    if (options.idle !== undefined) idle = setTimeout(() => end.emit('end'), options.idle);
+  };
+  const handle = (work: (request: IncomingMessage, body: string) => Answer) =>
+    createServer(async (request, response) => {
+      stir();
+      const said = await bodyOf(request).then(
+        (body) => work(request, body),
+        () => plain(400, 'the request is too large, or has no end'),
+      );
+      send(response, said);
+      options.log(`${request.method} ${withoutToken(request.url ?? '')} ${said.status}`);
+    });
+  const servers = [
+    handle((request, body) => {
+      const url = new URL(request.url ?? '/', 'http://rkt');
+      return register(registry, { method: request.method ?? '', url, body });
+    }),
+    handle((request, body) => {
+      const flavor = request.headers['metadata-flavor'];
+      return answer(registry, {
+        method: request.method ?? '',
+        path: pathOf(request.url ?? '/'),
+        flavor: Array.isArray(flavor) ? flavor[0] : flavor,
+        form: new URLSearchParams(body),
+      });
+    }),
+  ] as const;
+  options.signal.addEventListener('abort', () => end.emit('end'), { once: true });
+  try {
+    await Promise.all([
+      listen(servers[0], options.registrations),
+      listen(servers[1], options.questions),
+    ]);
+    options.ready();
+    stir();
+    await ended;
+  } finally {
+    clearTimeout(idle);
+    for (const server of servers) {
+      server.close();
+      server.closeAllConnections();
+    }
+  }
+}
+
+function listen(server: Server, where: Listen): Promise<void> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject);
+    const options = 'port' in where ? { ...where, host: '127.0.0.1' } : where;
+    server.listen(options, () => resolve());
+  });
+}
+
+async function bodyOf(request: IncomingMessage): Promise<string> {
+  const parts: Buffer[] = [];
+  let size = 0;
+  for await (const part of request) {
+    size += part.length;
+    if (size > MAX_BODY) throw new Error('too large');
+    parts.push(part);
+  }
+  return Buffer.concat(parts).toString();
+}
+
+function send(response: ServerResponse, { status, type, body }: Answer): void {
+  response.writeHead(status, {
+    'Content-Type': type,
+    'Metadata-Flavor': 'AppContainer',
+    'Content-Length': Buffer.byteLength(body),
+  });
+  response.end(body);
+}
+
+function pathOf(url: string): string {
+  try {
+    return decodeURIComponent(new URL(url, 'http://rkt').pathname);
+  } catch {
+    return '';
+  }
+}
+
+/** A log must not hand out what it protects. */
+function withoutToken(url: string): string {
+  return url.replace(/^\/[0-9a-f]{32,}/, '/TOKEN').replace(/token=[^&]*/, 'token=TOKEN');
+}

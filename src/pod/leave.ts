@@ -1,0 +1,42 @@
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { POD_FILES, readAppImageManifest, readPodManifest } from '../stage1/pod-files.ts';
+import type { Pod } from './pods.ts';
+
+/** In a pod's folder: the metadata service knows the pod. */
+const REGISTERED = 'mds-registered';
+
+/** Registers a pod with the metadata service, and gives its token. */
+export async function registerPod(pod: Pod): Promise<string> {
+  const client = await import('../metadata/client.ts');
+  const manifest = readPodManifest(pod.folder);
+  const images = new Map(
+    manifest.apps.map(({ name }) => [name, readAppImageManifest(pod.folder, name)] as const),
+  );
+  writeFileSync(join(pod.folder, REGISTERED), '');
+  return client.registerPod(pod.uuid, manifest, images);
+}
+
+/**
+ * Ends what a pod that has ended still has elsewhere: its addresses, and its name at the metadata
+ * service. As often as it is called.
+ *
+ * @param warn told of what could not be ended, which stays on record for the next time
+ */
+export async function leavePod(pod: Pod, warn: (message: string) => void): Promise<void> {
+  if (existsSync(join(pod.folder, POD_FILES.networks))) {
+    const { leaveNetworks } = await import('../net/leave.ts');
+    const { PLUGIN_DEADLINE, PLUGIN_FOLDERS } = await import('../net/plugin.ts');
+    const plugins = { folders: PLUGIN_FOLDERS, deadline: PLUGIN_DEADLINE };
+    leaveNetworks(pod.folder, pod.uuid, plugins, warn);
+  }
+  if (existsSync(join(pod.folder, REGISTERED))) {
+    const { unregisterPod } = await import('../metadata/client.ts');
+    try {
+      await unregisterPod(pod.uuid);
+      rmSync(join(pod.folder, REGISTERED));
+    } catch (error) {
+      warn(error instanceof Error ? error.message : String(error));
+    }
+  }
+}
