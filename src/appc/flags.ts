@@ -8,7 +8,7 @@ import { cpuSharesRange, ioWeightRange, oomScoreAdjRange, tasksRange } from './i
 import { isACIdentifier, isACName, isEnvironmentName, isIPAddress } from './names.ts';
 import type { SeccompRequest } from './pod-request.ts';
 import { bytes, parseQuantity } from './quantity.ts';
-import { checkRlimitName, parseRlimit } from './rlimits.ts';
+import { isRlimitName, parseRlimit, unknownRlimit } from './rlimits.ts';
 import { checkSeccompNames } from './seccomp.ts';
 import type { ExposedPort, Mount, NameValue, Volume } from './types.ts';
 import { makeVolume, type VolumeFields } from './volume.ts';
@@ -169,7 +169,7 @@ export function parseTasksFlag(text: string): number {
 export function parseUlimitFlag(text: string): [name: string, value: string] {
   const [name = '', value] = split(text);
   if (value === undefined) throw bad('ulimit', text, 'must be NAME=SOFT[:HARD]');
-  checkRlimitName(name);
+  if (!isRlimitName(name)) throw bad('ulimit', text, unknownRlimit);
   parseRlimit(value);
   return [name, value];
 }

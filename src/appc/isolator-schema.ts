@@ -11,7 +11,7 @@ import {
   tasksRange,
 } from './isolators.ts';
 import { parseQuantity } from './quantity.ts';
-import { checkRlimitName, parseRlimit } from './rlimits.ts';
+import { isRlimitName, parseRlimit, unknownRlimit } from './rlimits.ts';
 import {
   acIdentifier,
   describe,
@@ -65,6 +65,12 @@ const byDefault = object({
   default: z.literal(true),
 });
 
+/** Checked, and kept as it was written. */
+const rlimit = parsed(z.string(), (text) => {
+  parseRlimit(text);
+  return text;
+});
+
 const values: { [Name in KnownIsolatorName]: z.ZodMiniType<KnownIsolatorValues[Name]> } = {
   'resource/cpu': required,
   'resource/memory': required,
@@ -86,16 +92,9 @@ const values: { [Name in KnownIsolatorName]: z.ZodMiniType<KnownIsolatorValues[N
   ),
   'os/linux/io-weight': integer(...ioWeightRange),
   'os/linux/tasks': integer(...tasksRange),
-  'os/linux/rlimits': z.record(
-    parsed(z.string(), (name) => {
-      checkRlimitName(name);
-      return name;
-    }),
-    parsed(z.string(), (value) => {
-      parseRlimit(value);
-      return value;
-    }),
-  ),
+  'os/linux/rlimits': z
+    .record(z.string(), rlimit)
+    .check(z.refine((limits) => Object.keys(limits).every(isRlimitName), unknownRlimit)),
 };
 
 /** JSON.parse reads any depth, JSON.stringify does not. */

@@ -2,7 +2,7 @@
 import { AppcError } from './error.ts';
 
 /** By the names of ulimit and limits.conf(5), which are those of RLIMIT_* in lower case. */
-export const rlimitNames = [
+const rlimitNames = [
   'as',
   'core',
   'cpu',
@@ -46,11 +46,8 @@ export function parseRlimit(text: string): Rlimit {
   throw new AppcError('schema', `bad limit "${text}": the soft limit is above the hard one`);
 }
 
-/** @throws AppcError `schema` for a name that is no limit */
-export function checkRlimitName(name: string): void {
-  if (!rlimitNames.some((known) => known === name))
-    throw new AppcError(
-      'schema',
-      `unknown limit "${name}", must be one of ${rlimitNames.join(', ')}`,
-    );
+export function isRlimitName(name: string): boolean {
+  return rlimitNames.some((known) => known === name);
 }
+
+export const unknownRlimit = `unknown limit, must be one of ${rlimitNames.join(', ')}`;

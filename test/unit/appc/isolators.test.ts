@@ -2,7 +2,9 @@ import { describe, expect, test } from 'vitest';
 import {
   type Isolator,
   isolatorValue,
+  misplacedIsolator,
   otherIsolators,
+  parseRlimit,
   serializeImageManifest,
 } from '../../../src/appc/index.ts';
 import { validateImageManifest } from '../../../src/appc/parse.ts';
@@ -20,7 +22,7 @@ const refusal = (...isolators: Isolator[]) => {
   return 'accepted';
 };
 
-test('every isolator of the spec is accepted', () => {
+test('every isolator of the spec is accepted, and our own', () => {
   const amount = { request: '1', limit: '2' };
   const rate = { default: true, limit: '1M' };
   const all: Isolator[] = [
@@ -37,6 +39,9 @@ test('every isolator of the spec is accepted', () => {
     { name: 'os/linux/selinux-context', value: { user: 'u', role: 'r', type: 't', level: 's0' } },
     { name: 'os/linux/apparmor-profile', value: { name: 'p' } },
     { name: 'os/unix/sysctl', value: { 'net.core.somaxconn': '1024' } },
+    { name: 'os/linux/io-weight', value: 10_000 },
+    { name: 'os/linux/tasks', value: 1 },
+    { name: 'os/linux/rlimits', value: { nofile: '1024:4096', core: 'unlimited' } },
   ];
   expect(accept(...all)).toEqual(all);
 });
@@ -121,8 +126,39 @@ test.each<[string, unknown, string]>([
   ['resource/block-iops', { limit: '1', request: '1', default: true }, 'request: is not allowed'],
   ['resource/block-iops', { limit: '1' }, 'default: is required'],
   ['os/unix/sysctl', { 'a=b': '1' }, 'value'],
+  ['os/linux/io-weight', 0, 'from 1 to 10000'],
+  ['os/linux/tasks', 0, 'from 1 to'],
+  ['os/linux/rlimits', { files: '1' }, 'unknown limit, must be one of'],
+  ['os/linux/rlimits', { nofile: '2:1' }, 'the soft limit is above the hard one'],
 ])('%s with value %j is refused', (name, value, why) => {
   const message = refusal({ name, value });
   expect(message).toContain('app.isolators[0].value');
   expect(message).toContain(why);
+});
+
+test.each([
+  ['app', 'os/unix/sysctl'],
+  ['pod', 'os/linux/no-new-privileges'],
+  ['pod', 'os/linux/rlimits'],
+] as const)('an isolator of the wrong place is found: in the %s %s', (place, name) => {
+  const list: Isolator[] = [
+    { name: 'example.org/own', value: 1 },
+    { name: 'resource/memory', value: { limit: '1Gi' } },
+    { name, value: true },
+  ];
+  expect(misplacedIsolator(list, place)).toBe(name);
+  expect(misplacedIsolator(list, place === 'app' ? 'pod' : 'app')).toBeUndefined();
+});
+
+test.each([
+  ['10', 10, 10],
+  ['10:20', 10, 20],
+  ['10:unlimited', 10, Number.POSITIVE_INFINITY],
+  ['-1', Number.POSITIVE_INFINITY, Number.POSITIVE_INFINITY],
+])('the limit %s is soft %d, hard %d', (text, soft, hard) => {
+  expect(parseRlimit(text)).toEqual({ soft, hard });
+});
+
+test.each(['', '1:2:3', '2:1', 'unlimited:1', '1.5', '1k'])('the limit "%s" is refused', (text) => {
+  expect(() => parseRlimit(text)).toThrow(/bad limit/);
 });
