@@ -61,20 +61,49 @@ async function bundle(entry, options) {
     write: false,
     metafile: true,
   });
+  // Some chunks import others only to keep the order in which modules run. To ours it does not matter.
+  const isOurs = (name) =>
+    Object.keys(metafile.outputs[name].inputs).every((input) => !input.startsWith('node_modules/'));
   const modules = outputFiles.map(async ({ path, text }) => {
     const name = relative(options.absWorkingDir, path);
     const { entryPoint, imports } = metafile.outputs[name];
-    const targets = (kind) =>
-      imports.filter((one) => one.kind === kind && !one.external).map((one) => one.path);
+    const { linked, eager } = link(text, isOurs);
     return {
       name,
       isEntry: entryPoint === entry,
-      code: await toCommonJs(text, options),
-      eager: targets('import-statement'),
-      lazy: targets('dynamic-import'),
+      code: await toCommonJs(linked, options),
+      eager,
+      lazy: imports
+        .filter((one) => one.kind === 'dynamic-import' && !one.external)
+        .map((one) => one.path),
     };
   });
   return new Map((await Promise.all(modules)).map((module) => [module.name, module]));
+}
+
+/**
+ * Joins a chunk to others by plain objects. Chunks never import each other in a circle, and nobody
+ * assigns to what they export, so the getters that stand for that in esbuild's own CommonJS, with much
+ * code around them in each chunk, are not needed.
+ */
+function link(text, isOurs) {
+  const eager = [];
+  const renamed = (names, order) =>
+    names.split(',').map((each) => order(...each.split(' as ')).join(':'));
+  const linked = text
+    .replace(/^(?:import[^;]*;)+/, (head) =>
+      head.replace(/import(?:{([^}]*)}from)?"\.\/([^"]+)";/g, (_, names, name) => {
+        if (names === undefined && isOurs(name)) return '';
+        eager.push(name);
+        const target = names ? `const{${renamed(names, (...pair) => pair)}}=` : '';
+        return `${target}require("./${name}");`;
+      }),
+    )
+    .replace(
+      /export{([^}]*)};\s*$/,
+      (_, names) => `__provide({${renamed(names, (local, name = local) => [name, local])}});`,
+    );
+  return { linked, eager };
 }
 
 /** Node starts its loader for ES modules, which takes long, only for such; esbuild splits only such. */
@@ -96,7 +125,7 @@ function pack(modules, names) {
   const functions = names.map(
     // In parentheses V8 compiles a function at once, instead of reading it twice.
     (name) =>
-      `${JSON.stringify(name)}:(function(module,exports,require,__filename){${modules.get(name).code}})`,
+      `${JSON.stringify(name)}:(function(__provide,require,__filename){${modules.get(name).code}})`,
   );
   // Left over by esbuild are those in regular expressions.
   const escaped = (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, '0')}`;
@@ -140,21 +169,29 @@ function start(entry) {
       },
     );
   };
+  /** koffi is all that is required by createRequire(): loaded without a search for it. */
+  const native = () => {
+    const module = { exports: {} };
+    process.dlopen(module, `${__dirname}/node_modules/koffi/koffi.node`);
+    return module.exports;
+  };
   const requireFrom = (wanted) => {
     if (wanted.startsWith('./')) return load(wanted.slice(2));
-    if (wanted === 'node:module') return { createRequire: () => require };
+    if (wanted === 'node:module') return { createRequire: () => native };
     return /^node:(?!assert|events|fs|path|stream)/.test(wanted)
       ? onFirstUse(wanted)
       : require(wanted);
   };
   const load = (name) => {
-    const known = loaded.get(name);
-    if (known) return known.exports;
+    if (loaded.has(name)) return loaded.get(name);
     if (!defined[name]) define(name);
-    const module = { exports: {} };
-    loaded.set(name, module);
-    defined[name](module, module.exports, requireFrom, lib + name);
-    return module.exports;
+    let exported = {};
+    const provide = (all) => {
+      exported = all;
+    };
+    defined[name](provide, requireFrom, lib + name);
+    loaded.set(name, exported);
+    return exported;
   };
   load(entry);
 }
