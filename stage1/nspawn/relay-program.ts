@@ -91,7 +91,7 @@ sub add {
   }
   return unless grep { $_ eq 'tty' } @modes;
   my $fh = $app->{tty} = terminal($app);
-  ioctl $fh, 0x5414, pack 'S4', 24, 80, 0, 0;
+  set_size($fh, 24, 80);
   $app->{in}{'tty-in'} = { fh => $fh, queue => '' } if $modes[0] eq 'tty';
   source($app, 'tty-out', 'stdout', $fh, $sinks[0]);
 }
@@ -125,6 +125,12 @@ sub screen {
   substr $termios, 0, 16, pack 'L4', $input, $output & ~1, $control, $local & ~8;
   ioctl $fh, 0x5402, $termios;
   return $fh;
+}
+
+sub set_size {
+  my ($fh, $rows, $columns) = @_;
+  my $size = pack 'S4', $rows, $columns, 0, 0;
+  ioctl $fh, 0x5414, $size;
 }
 
 sub resize {
@@ -393,7 +399,7 @@ sub answer {
     $client->{last} = 1;
   } elsif ($verb eq 'size') {
     return 'it has no terminal' unless $app->{tty};
-    ioctl $app->{tty}, 0x5414, pack 'S4', $rows, $columns, 0, 0;
+    set_size($app->{tty}, $rows, $columns);
     $client->{last} = 1;
   } else {
     $client->{once} = $verb eq 'stdin-once';

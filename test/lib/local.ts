@@ -14,6 +14,8 @@ export interface LocalOptions {
   input?: string | Uint8Array;
   env?: Readonly<Record<string, string>>;
   cwd?: string;
+  /** Leaves the command's input open, for `write`. */
+  keepInput?: boolean;
   /** Milliseconds until the command is killed and the call fails; one minute when absent. */
   timeout?: number;
 }
@@ -48,7 +50,7 @@ export class Local {
       options.timeout ?? 60_000,
       async (signal) => void child.kill(signal as NodeJS.Signals),
     );
-    running.end(options.input);
+    if (!options.keepInput) running.end(options.input);
     return running;
   }
 

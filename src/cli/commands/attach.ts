@@ -4,6 +4,7 @@ import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { KeyWatch, parseDetachKeys } from '../detach-keys.ts';
 import { flagError } from '../error.ts';
+import { makeTerminalRaw } from '../raw-terminal.ts';
 
 /** Connects the caller's streams to those of a running app, until either end has enough. */
 export async function run(context: Context): Promise<number> {
@@ -55,27 +56,30 @@ class Session {
   /** Settles when the app has ended or nothing is left to do; true when the user has detached. */
   async run(endpoints: readonly Endpoint[]): Promise<boolean> {
     const isTerminal = endpoints.includes('tty-in') && process.stdin.isTTY === true;
-    // Output first, so that nothing of an answer to the input is missed.
-    const sorted = [...endpoints].sort((a, b) => Number(isInput(a)) - Number(isInput(b)));
+    let restore = () => {};
     const sockets: Socket[] = [];
     const ends: Promise<void>[] = [];
     const inputs: Promise<boolean>[] = [];
     try {
-      for (const endpoint of sorted) {
+      // Output first, so that nothing of an answer to the input is missed.
+      for (const endpoint of endpoints.filter((each) => !isInput(each))) {
         const connection = await this.#attachment.connect(endpoint);
         sockets.push(connection.socket);
-        if (!isInput(endpoint)) ends.push(copyOut(connection, endpoint));
-        else inputs.push(this.#copyIn(connection.socket, isTerminal));
+        ends.push(copyOut(connection, endpoint));
       }
-      const resize = () => this.#resize();
       if (endpoints.includes('tty-out') && process.stdout.isTTY) {
         await this.#resize();
-        process.stdout.on('resize', resize);
+        process.stdout.on('resize', () => this.#resize());
       }
-      if (isTerminal) process.stdin.setRawMode(true);
+      if (isTerminal) restore = makeTerminalRaw();
+      for (const endpoint of endpoints.filter(isInput)) {
+        const { socket } = await this.#attachment.connect(endpoint);
+        sockets.push(socket);
+        inputs.push(this.#copyIn(socket, isTerminal));
+      }
       return await settled(inputs, ends);
     } finally {
-      if (isTerminal) process.stdin.setRawMode(false);
+      restore();
       for (const socket of sockets) socket.destroy();
       process.stdout.removeAllListeners('resize');
       process.stdin.destroy();
