@@ -145,7 +145,7 @@ describe("the kernel's file systems", () => {
     for path in /sys/firmware /sys/fs /sys/hypervisor /sys/module /sys/power; do
       [ -z "$(ls $path 2>/dev/null)" ] || echo "shown $path"
     done
-    for path in /proc/config.gz /proc/kallsyms /proc/sched_debug /proc/kcore /proc/kmem /proc/mem; do
+    for path in /proc/config.gz /proc/kallsyms /proc/keys /proc/timer_list /proc/sched_debug /proc/kcore /proc/kmem /proc/mem; do
       [ -z "$(dd if=$path bs=1 count=1 2>/dev/null)" ] || echo "shown $path"
     done
     echo end`;
