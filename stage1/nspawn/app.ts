@@ -30,7 +30,7 @@ import { appArmorSettings, checkAppIsolators } from './enforceable.ts';
 import { dropsVariable, hasLauncher, launched, launcherBind } from './launcher.ts';
 import { processLimits, resourceLimits } from './limits.ts';
 import { hasNarrowPrograms } from './narrow-programs.ts';
-import { type RelayedApp, relayedApp } from './relay.ts';
+import { type RelayedApp, relayedApp, writesAgain } from './relay.ts';
 import type { AppService } from './service.ts';
 import type { Streams } from './stdio.ts';
 import { isFolderVolume } from './volumes.ts';
@@ -91,7 +91,7 @@ export function planService(request: ServiceRequest): ServicePlan {
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
   return {
     mounts: isFromDocker(image) ? mounts.map((each) => seeded(each, hostRoot)) : mounts,
-    relayed: relayedApp(process, image, request.streams),
+    relayed: relayedApp(process, image, request.streams, writesAgain(request.pod, section)),
     service: {
       process: { ...process, exec: start(process.exec) },
       root: `/${appRootfs(app.name)}`,

@@ -2,14 +2,14 @@
  * What stands between the apps and the caller, in Perl without modules, which starts in 2 ms and
  * takes 1.5 MB. Run as
  *
- *     perl FILE UUID LOCKFD CLOCK OUT ERR { APP IMAGE UID STDIN STDOUT STDERR }… -- COMMAND…
+ *     perl FILE UUID LOCKFD CLOCK LAST OUT ERR { APP IMAGE UID STDIN STDOUT STDERR }… -- COMMAND…
  *
  * in the pod's folder, it leaves a process behind, as nobody's child, and becomes COMMAND with the
  * pid that it has. That process copies what the apps write to the caller's descriptors or the
  * journal, to `logs/APP`, and to those who are attached, until COMMAND has ended.
  *
- * - CLOCK: the number of clock_gettime(2). OUT, ERR: what the caller's 1 and 2 are, `copy`, `journal`
- *   or `discard`.
+ * - CLOCK: the number of clock_gettime(2). LAST, when it ends: with the `pod`, or, ahead of it, with its
+ *   `apps`. OUT, ERR: what the caller's 1 and 2 are, `copy`, `journal` or `discard`.
  * - STDIN, STDOUT, STDERR: `-`, nothing to do; `fifo`; `tty`, one terminal for all that say so;
  *   `screen`, a raw terminal, since the caller's is one; `joined`, stderr goes where stdout does.
  * - Lines of a log are those of Kubernetes (CRI): `RFC3339Nano STREAM F|P TEXT`, P for a text that
@@ -29,7 +29,7 @@ my ($EINTR, $EAGAIN) = (4, 11);
 my ($second, $date, $resized, @binds, %apps, @sources, @clients) = 0;
 
 umask 077;
-my ($uuid, $lock, $clock, @kinds) = splice @ARGV, 0, 5;
+my ($uuid, $lock, $clock, $last, @kinds) = splice @ARGV, 0, 6;
 my $journal = (grep { $_ eq 'journal' } @kinds) && journal();
 my @sinks = (sink($kinds[0], \*STDOUT), sink($kinds[1], \*STDERR));
 add(splice @ARGV, 0, 6) while @ARGV && $ARGV[0] ne '--';
@@ -53,6 +53,7 @@ leave_cgroup();
 exit if fork // failed('fork');
 close $held;
 relay();
+farewell();
 exit;
 
 sub failed {
@@ -157,7 +158,7 @@ sub relay {
   open STDIN, '<', '/dev/null';
   open my $foreign, '<&=', $lock or return;
   close $foreign;
-  my %syncing;
+  my (%syncing, %over);
   for (;;) {
     my @inputs = map { values %{ $_->{in} } } values %apps;
     my ($read, $write) = ('', '');
@@ -190,7 +191,9 @@ sub relay {
     for my $name (keys %syncing) {
       next unless settled($apps{$name});
       delete $syncing{$name};
+      $over{$name} = 1;
       syswrite $apps{$name}{done}, "\n";
+      return if $last eq 'apps' && keys %over == keys %apps;
     }
   }
   for my $app (values %apps) {
@@ -201,6 +204,16 @@ sub relay {
       next if select(undef, $write, undef, undef) < 0;
       for (@full) { pass_on($_) if vec $write, fileno $_->{fh}, 1 }
     }
+  }
+}
+
+# What those who are attached have not read yet; they have a moment for it.
+sub farewell {
+  $SIG{ALRM} = 'DEFAULT';
+  alarm 2;
+  for my $client (grep { length $_->{out} } @clients) {
+    fcntl $client->{fh}, 4, 0;
+    while (my $count = syswrite $client->{fh}, $client->{out}) { substr $client->{out}, 0, $count, '' }
   }
 }
 

@@ -1,6 +1,6 @@
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { ImageManifest } from '../../src/appc/index.ts';
+import type { App, ImageManifest, PodManifest } from '../../src/appc/index.ts';
 import { mkfifo } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
@@ -17,15 +17,33 @@ export interface RelayedApp {
   readonly uid: number;
   readonly gid: number;
   readonly streams: Streams;
+  /** More may come when its main process has ended. */
+  readonly again: boolean;
+}
+
+/** Whether something of an app's may write after its reaper has run: a handler, or the app, started anew. */
+export function writesAgain(pod: PodManifest, { eventHandlers }: App): boolean {
+  const isMutable = pod.annotations.some(
+    ({ name, value }) => name === 'coreos.com/rkt/stage1/mutable' && value === 'true',
+  );
+  return isMutable || eventHandlers.some(({ name }) => name === 'post-stop');
 }
 
 export function relayedApp(
   { name, uid, gid }: AppProcess,
   image: ImageManifest,
   streams: Streams,
+  again: boolean,
 ): RelayedApp {
   const version = image.labels.find((label) => label.name === 'version')?.value;
-  return { name, image: version ? `${image.name}:${version}` : image.name, uid, gid, streams };
+  return {
+    name,
+    image: version ? `${image.name}:${version}` : image.name,
+    uid,
+    gid,
+    streams,
+    again,
+  };
 }
 
 /** The number of clock_gettime(2), which a program without modules has to know. */
@@ -53,7 +71,8 @@ export function relayed(
     String(uid),
     ...streams.relayed,
   ]);
-  const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), ...caller.sinks];
+  const last = apps.some((app) => app.again) ? 'pod' : 'apps';
+  const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
 }
 
