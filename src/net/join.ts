@@ -70,11 +70,12 @@ export function joinNetworks(request: JoinRequest): Joined {
   const netns = makeNetworkNamespace();
   const netnsPath = `/proc/${process.pid}/fd/${netns}`;
   try {
+    const mapper = portMapper(found.map(({ network }) => network));
     const members = found.map(({ network, args }, index) =>
-      joinNetwork(request, inKnownVersion(network, request.plugins), args, index, netnsPath),
+      joinNetwork(request, network, args, index, netnsPath, mapper === network),
     );
     if (request.metadata) addRoute(request.metadata, forwarding(members), netnsPath);
-    const rules = addRules(request, members);
+    const rules = addRules(mapper ? { ...request, ports: [] } : request, members);
     writeNetworkInfo(
       request.podFolder,
       members.map(({ attachment, result }) => ({ attachment, result })),
@@ -112,13 +113,14 @@ function joinNetwork(
   args: string,
   index: number,
   netnsPath: string,
+  mapsPorts: boolean,
 ): Member {
   const attachment: Attachment = {
-    network: withoutMasquerade(network),
+    network: withoutMasquerade(inKnownVersion(network, request.plugins)),
     containerId: request.uuid,
     interfaceName: `eth${index}`,
     args,
-    runtimeConfig: {},
+    runtimeConfig: mapsPorts ? { portMappings: request.ports.flatMap(portMappings) } : {},
   };
   saveAttachment(request.podFolder, index, attachment);
   const said = addToNetwork(attachment, netnsPath, request.plugins);
@@ -127,7 +129,7 @@ function joinNetwork(
   return {
     attachment: joined,
     masquerade: network.plugins.some((plugin) => plugin.ipMasq),
-    result: readResult(network.name, network.cniVersion, said),
+    result: readResult(network.name, attachment.network.cniVersion, said),
   };
 }
 
@@ -137,6 +139,25 @@ function withoutMasquerade(network: NetworkConfig): NetworkConfig {
     plugin.ipMasq === undefined ? plugin : { ...plugin, ipMasq: false },
   );
   return { ...network, plugins };
+}
+
+/** The network that ports lead to, when a plugin of its chain does that itself. */
+function portMapper(networks: readonly NetworkConfig[]): NetworkConfig | undefined {
+  const masquerades = (network: NetworkConfig) => network.plugins.some(({ ipMasq }) => ipMasq);
+  const target = networks.find(masquerades) ?? networks.at(-1);
+  return target?.plugins.some(({ capabilities }) => capabilities?.['portMappings'])
+    ? target
+    : undefined;
+}
+
+/** The capability "portMappings" (CNI conventions). */
+function portMappings(port: ForwardedPort) {
+  return Array.from({ length: port.count }, (_, index) => ({
+    hostPort: port.hostPort + index,
+    containerPort: port.podPort + index,
+    protocol: port.protocol,
+    ...(port.hostIP ? { hostIP: port.hostIP } : {}),
+  }));
 }
 
 /** Ports lead to the first network that masquerades, else to the last (surface 10.4). */
