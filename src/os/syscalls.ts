@@ -406,6 +406,28 @@ export function openTerminalPeer(main: number): number {
   return check(open(main, TIOC.GPTPEER, flags), 'ioctl', 'TIOCGPTPEER');
 }
 
+/** More than any struct termios has. */
+const TERMIOS = 256;
+
+/**
+ * Makes a terminal pass on every byte as it is, in both directions; gives what undoes it: termios(3).
+ * Node's raw mode leaves output processed.
+ */
+export function makeRaw(fd: number): () => void {
+  const before = Buffer.alloc(TERMIOS);
+  const get = native('int tcgetattr(int fd, void *termios)');
+  const set = native('int tcsetattr(int fd, int actions, const void *termios)');
+  check(get(fd, before), 'tcgetattr', `of descriptor ${fd}`);
+  const raw = Buffer.from(before);
+  native('void cfmakeraw(void *termios)')(raw);
+  check(set(fd, TCSADRAIN, raw), 'tcsetattr', `of descriptor ${fd}`);
+  return () => {
+    set(fd, TCSADRAIN, before);
+  };
+}
+
+const TCSADRAIN = 1;
+
 /** Tells a terminal, and who runs in it, its size in characters: ioctl_tty(2). */
 export function setWindowSize(fd: number, rows: number, columns: number): void {
   const call = native('int ioctl(int fd, unsigned long request, void *argument)');

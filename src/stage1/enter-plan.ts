@@ -3,7 +3,7 @@ import { capabilityNumber } from '../appc/capabilities.ts';
 import { leaveSessionKeyring, SyscallError, seccompFilters } from '../os/syscalls.ts';
 import type { EnterRecord } from './enter-record.ts';
 import type { EnterPlan } from './enter-steps.ts';
-import { cgroupFiles, type EnterTarget, namespaceOf, statusField } from './enter-target.ts';
+import { type EnterTarget, namespaceOf, statusField } from './enter-target.ts';
 import { Stage1Error } from './error.ts';
 
 /** What is to run in an app. */
@@ -70,25 +70,24 @@ export function takeOver({ mainPid }: EnterTarget): void {
 /** Descriptors that the process in the app starts with, by their places there. */
 export interface EnterDescriptors {
   readonly fds: readonly number[];
-  readonly plan: Pick<EnterPlan, 'descriptors' | 'cgroups' | 'userNamespace' | 'namespaces'>;
+  readonly plan: Pick<EnterPlan, 'descriptors' | 'userNamespace' | 'namespaces'>;
 }
 
-/** Opens the cgroups and the namespaces of an app; `first` is the place of the first of them. */
+/** Opens the namespaces of an app that are not ours; `first` is the place of the first of them. */
 export function openTarget({ podPid, mainPid }: EnterTarget, first: number): EnterDescriptors {
   const fds: number[] = [];
-  const open = (path: string, flags: string) => first + fds.push(openSync(path, flags)) - 1;
+  const open = (path: string) => first + fds.push(openSync(path, 'r')) - 1;
   const foreign = (pid: number, kind: string) =>
     namespaceOf(pid, kind) === namespaceOf('self', kind)
       ? []
-      : [{ kind, fd: open(`/proc/${pid}/ns/${kind}`, 'r') }];
-  const cgroups = cgroupFiles(mainPid).map((path) => open(path, 'w'));
+      : [{ kind, fd: open(`/proc/${pid}/ns/${kind}`) }];
   const [user] = foreign(podPid, 'user');
   const namespaces = [
     ...['ipc', 'uts', 'net', 'cgroup', 'pid'].flatMap((kind) => foreign(podPid, kind)),
     ...foreign(mainPid, 'mnt'),
   ];
   const descriptors = first + fds.length;
-  return { fds, plan: { descriptors, cgroups, userNamespace: user?.fd, namespaces } };
+  return { fds, plan: { descriptors, userNamespace: user?.fd, namespaces } };
 }
 
 /** User, folder, program and environment of the command. */

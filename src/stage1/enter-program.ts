@@ -32,6 +32,7 @@ const NUMBERS = {
   openat: [257, 56],
   prctl: [157, 167],
   prlimit64: [302, 261],
+  read: [0, 63],
   seccomp: [317, 277],
   setgroups: [116, 159],
   setns: [308, 268],
@@ -46,6 +47,9 @@ export type SystemCall = keyof typeof NUMBERS;
 
 /** The descriptor that a failure is reported to. */
 export const REPORT_FD = 3;
+
+/** The address of memory that a step may write to. */
+export const SCRATCH = 0x4f_0000;
 
 /**
  * An executable that makes these system calls, in this order, and nothing else: no library, no file
@@ -85,9 +89,12 @@ export function enterProgram(steps: readonly Step[]): Buffer {
   return file;
 }
 
+/** The bytes of a report: the address of the step, and the negative errno. */
+export const REPORT_SIZE = 16;
+
 /** What the program has reported: the index of the step that failed, and the errno's number. */
 export function failedStep(report: Buffer): { index: number; errno: number } | undefined {
-  if (report.length < 16) return undefined;
+  if (report.length < REPORT_SIZE) return undefined;
   return {
     index: (Number(report.readBigInt64LE(0)) - STEPS) / STEP,
     errno: -Number(report.readBigInt64LE(8)),
@@ -95,7 +102,7 @@ export function failedStep(report: Buffer): { index: number; errno: number } | u
 }
 
 /** Addresses of the segments, and the size of the largest page of either processor. */
-const [CODE, STEPS, SCRATCH, PAGE] = [0x40_0000, 0x50_0000, 0x4f_0000, 0x1_0000];
+const [CODE, STEPS, PAGE] = [0x40_0000, 0x50_0000, 0x1_0000];
 const HEADERS = 64 + 3 * 56;
 /** Eight words: number, flags, six arguments. */
 const STEP = 64;

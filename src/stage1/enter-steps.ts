@@ -1,12 +1,10 @@
 import type { InstalledFilter } from '../os/syscalls.ts';
-import { REPORT_FD, type Step } from './enter-program.ts';
+import { REPORT_FD, SCRATCH, type Step } from './enter-program.ts';
 
 /** Everything that a process needs in order to become one of an app. Descriptors are its own. */
 export interface EnterPlan {
   /** The first descriptor behind those that are named here. */
   readonly descriptors: number;
-  /** Open `cgroup.procs` files of the app's cgroups. */
-  readonly cgroups: readonly number[];
   /** The user namespace, if it is not ours. */
   readonly userNamespace: number | undefined;
   /** Further namespaces that are not ours, the mount namespace last. */
@@ -38,8 +36,8 @@ export interface EnterPlan {
 /**
  * The system calls that lead from a process with all privileges outside of the pod to one of the
  * app's. The first part is done outside of the pod's process namespace, where nobody inside can see
- * or trace it: join namespaces, give up privileges. Then it forks, into the pod. What is left to do there
- * needs no more than the app has, but for CAP_SYS_ADMIN where a filter is set without no_new_privs; execve takes it away.
+ * or trace it: join namespaces, give up privileges. Then it forks, into the pod, and waits until it has
+ * been put into the app's cgroups from outside. What is left to do there needs no more than the app has, but for CAP_SYS_ADMIN where a filter is set without no_new_privs; execve takes it away.
  */
 export function enterSteps(plan: EnterPlan): Step[] {
   const filtersAsRoot = plan.filters.length > 0 && !plan.noNewPrivileges;
@@ -52,7 +50,7 @@ export function enterSteps(plan: EnterPlan): Step[] {
     step('umask', [0o022]),
     ...plan.limits.map((limit) => setLimit(...limit)),
     ...joinNamespaces(plan),
-    step('close_range', [Math.max(REPORT_FD, ...plan.cgroups) + 1, LAST_FD, 0]),
+    step('close_range', [REPORT_FD + 1, LAST_FD, 0]),
     ...dropBounding(plan),
     ...(plan.uid !== 0 && filtersAsRoot ? [step('prctl', [PR.SET_KEEPCAPS, 1])] : []),
     ...becomeUser(plan),
@@ -62,8 +60,10 @@ export function enterSteps(plan: EnterPlan): Step[] {
     step('prctl', [PR.SET_PDEATHSIG, SIGKILL]),
     step('clone', [SIGCHLD, 0, 0, 0, 0]),
     step('prctl', [PR.SET_PDEATHSIG, SIGKILL]),
-    ...plan.cgroups.map((fd) => ({ ...step('write', [fd, '0', 1]), subject: 'the cgroup' })),
-    step('close_range', [REPORT_FD + 1, LAST_FD, 0]),
+    step('write', [REPORT_FD, CGROUP_WANTED, 1]),
+    step('read', [REPORT_FD, SCRATCH, 1]),
+    // SIGPIPE ends it here if nobody has answered.
+    step('write', [REPORT_FD, CGROUP_JOINED, 1]),
     step('fcntl', [REPORT_FD, F_SETFD, FD_CLOEXEC]),
     // Away from the caller's terminal, which could be typed into.
     step('setsid', []),
@@ -80,6 +80,9 @@ export function enterSteps(plan: EnterPlan): Step[] {
     })),
   ];
 }
+
+/** What the new process says on REPORT_FD, and waits for a byte in between. */
+export const [CGROUP_WANTED, CGROUP_JOINED] = ['?', '!'];
 
 const PR = {
   SET_PDEATHSIG: 1,

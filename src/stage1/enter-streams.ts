@@ -11,7 +11,7 @@ import {
 import { finished, pipeline } from 'node:stream/promises';
 import { isatty } from 'node:tty';
 import { onPathOfRoot } from '../os/inroot.ts';
-import { openTerminalPeer, pipe, setWindowSize } from '../os/syscalls.ts';
+import { makeRaw, openTerminalPeer, pipe, setWindowSize } from '../os/syscalls.ts';
 import type { EnterTarget } from './enter-target.ts';
 import { Stage1Error } from './error.ts';
 
@@ -97,6 +97,7 @@ class Terminal {
   readonly peer: number;
   readonly #main: number;
   #ended: Promise<void> = Promise.resolve();
+  #restore: () => void = () => {};
 
   constructor({ podPid, mainPid }: EnterTarget, owner: number) {
     this.#main = openMultiplexer(podPid, mainPid);
@@ -113,7 +114,7 @@ class Terminal {
     output.on('error', () => {});
     input.on('error', () => {});
     output.pipe(process.stdout, { end: false });
-    process.stdin.setRawMode(true);
+    this.#restore = makeRaw(0);
     process.stdin.pipe(input);
     process.stdout.on('resize', () => this.#resize());
     this.#ended = finished(output).catch(() => {});
@@ -121,7 +122,7 @@ class Terminal {
 
   async finish(): Promise<void> {
     await this.#ended;
-    process.stdin.setRawMode(false);
+    this.#restore();
   }
 
   #resize(): void {

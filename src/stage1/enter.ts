@@ -1,8 +1,10 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { closeSync, readFileSync, readSync } from 'node:fs';
+import { closeSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
+import { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
-import { pipe, sealedProgram } from '../os/syscalls.ts';
+import { readIfExists } from '../os/files.ts';
+import { sealedProgram } from '../os/syscalls.ts';
 import {
   confinementOf,
   type EnterCommand,
@@ -12,11 +14,11 @@ import {
   processOf,
   takeOver,
 } from './enter-plan.ts';
-import { enterProgram, failedStep, REPORT_FD, type Step } from './enter-program.ts';
+import { enterProgram, failedStep, REPORT_FD, REPORT_SIZE, type Step } from './enter-program.ts';
 import { readEnterRecord } from './enter-record.ts';
-import { enterSteps } from './enter-steps.ts';
+import { CGROUP_WANTED, enterSteps } from './enter-steps.ts';
 import { enterStreams } from './enter-streams.ts';
-import { differingLimits, findApp } from './enter-target.ts';
+import { cgroupFiles, differingLimits, findApp } from './enter-target.ts';
 import { Stage1Error } from './error.ts';
 
 /** A running app of a pod: contract 3.5, `enter`. */
@@ -55,67 +57,73 @@ export async function enterApp(where: EnterApp, command: EnterCommand): Promise<
     limits: differingLimits(target.mainPid),
     terminal: streams.terminal,
   });
-  const [report, reportEnd] = pipe();
   const program = sealedProgram(enterProgram(steps));
   const child = spawn(`/proc/${process.pid}/fd/${program}`, [], {
-    stdio: [...streams.fds, reportEnd, ...opened.fds],
+    stdio: [...streams.fds, 'pipe', ...opened.fds],
     cwd: '/',
     env: {},
   });
-  const ended = endOf(child);
-  for (const fd of [program, reportEnd, ...opened.fds]) closeSync(fd);
+  const ended = supervise(child, cgroupFiles(target.mainPid));
+  for (const fd of [program, ...opened.fds]) closeSync(fd);
   streams.connect();
   passSignals(child);
-  const code = await ended;
+  const { code, report } = await ended;
   await streams.finish();
-  if (code === FAILED) throwFailure(report, steps, command, app);
+  const failure = failedStep(report);
+  const step = failure && steps[failure.index];
+  if (failure && step) throw stepError(step, failure.errno, app, command);
   return code;
 }
 
-/** What the program ends with when a step has failed; a command may end with it as well. */
-const FAILED = 254;
-
-function endOf(child: ChildProcess): Promise<number> {
+/** Puts the process that forks off into the cgroups when it asks for it; gives what came of it all. */
+function supervise(
+  child: ChildProcess,
+  cgroups: readonly string[],
+): Promise<{ code: number; report: Buffer }> {
+  const channel = child.stdio[REPORT_FD];
   return new Promise((resolve, reject) => {
+    let heard = Buffer.alloc(0);
+    if (!(channel instanceof Duplex)) throw new Error('no channel to the process in the app');
+    channel.on('error', () => {});
+    channel.on('data', (bytes: Buffer) => {
+      const isFirst = heard.length === 0;
+      heard = Buffer.concat([heard, bytes]);
+      if (!isFirst || heard.toString('latin1', 0, 1) !== CGROUP_WANTED) return;
+      try {
+        for (const file of cgroups) writeFileSync(file, String(innerPid(child)));
+        channel.write('.');
+      } catch (error) {
+        child.kill('SIGKILL');
+        reject(error);
+      }
+    });
     child.on('error', reject);
-    child.on('exit', (code, signal) =>
-      resolve(code ?? 128 + (signal ? constants.signals[signal] : 0)),
-    );
+    child.on('close', (code, signal) => {
+      const report = heard.subarray(heard.length % REPORT_SIZE);
+      resolve({ code: code ?? 128 + (signal ? constants.signals[signal] : 0), report });
+    });
   });
 }
 
-/** What ends this process is meant for the command, which is a child of our child. */
+/** What ends this process is meant for the command. */
 function passSignals(child: ChildProcess): void {
   for (const signal of ['SIGHUP', 'SIGINT', 'SIGQUIT', 'SIGTERM', 'SIGUSR1', 'SIGUSR2'] as const)
     process.on(signal, () => {
-      const inner = Number(children(child.pid ?? 0).split(' ')[0]);
+      const inner = innerPid(child);
       if (inner) process.kill(inner, signal);
       else child.kill(signal);
     });
 }
 
-function children(pid: number): string {
-  try {
-    return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8');
-  } catch {
-    // It has just ended.
-    return '';
-  }
+/** The process in the app is a child of our child; 0 when there is none. */
+function innerPid({ pid }: ChildProcess): number {
+  return Number(readIfExists(`/proc/${pid}/task/${pid}/children`)?.split(' ')[0] ?? 0);
 }
 
-function throwFailure(
-  report: number,
-  steps: readonly Step[],
-  { argv }: EnterCommand,
-  app: string,
-): void {
-  const bytes = Buffer.alloc(16);
-  const failed = failedStep(bytes.subarray(0, readSync(report, bytes)));
-  const step = failed && steps[failed.index];
-  if (!failed || !step) return;
-  const errno = getSystemErrorName(-failed.errno);
+function stepError(step: Step, errno: number, app: string, { argv }: EnterCommand): Stage1Error {
+  const name = getSystemErrorName(-errno);
   if (step.call === 'execve')
-    throw new Stage1Error('app-setup', `cannot execute "${argv[0]}" in app "${app}": ${errno}`);
+    return new Stage1Error('app-setup', `cannot execute "${argv[0]}" in app "${app}": ${name}`);
   const what = step.subject ? `${step.call} of ${step.subject}` : step.call;
-  throw new Stage1Error('app-setup', `cannot enter app "${app}": ${what}: ${errno}`);
+  return new Stage1Error('app-setup', `cannot enter app "${app}": ${what}: ${name}`);
 }
