@@ -15,25 +15,30 @@ type Controller = 'cpu' | 'io' | 'memory' | 'pids';
 interface Need {
   readonly controller: Controller;
   readonly what: string;
-  /** In version 1; the controller alone is not always enough. */
-  readonly legacyFile?: string;
+  /** In version 1, since the controller alone is not always enough; undefined: never there. */
+  readonly legacyFile: string | undefined;
   /** In version 2, one of them. */
   readonly files?: readonly string[];
 }
 
 const NEEDS: Readonly<Record<string, Need>> = {
-  MemoryMax: { controller: 'memory', what: 'resource/memory' },
+  MemoryMax: {
+    controller: 'memory',
+    what: 'resource/memory',
+    legacyFile: 'memory.limit_in_bytes',
+  },
   CPUQuota: { controller: 'cpu', what: 'resource/cpu', legacyFile: 'cpu.cfs_quota_us' },
-  CPUWeight: { controller: 'cpu', what: 'os/linux/cpu-shares' },
-  IOReadBandwidthMax: { controller: 'io', what: 'resource/block-bandwidth' },
-  IOReadIOPSMax: { controller: 'io', what: 'resource/block-iops', legacyFile: 'none' },
+  CPUWeight: { controller: 'cpu', what: 'os/linux/cpu-shares', legacyFile: 'cpu.shares' },
+  // Of block devices systemd does nothing in version 1, though its manual says otherwise.
+  IOReadBandwidthMax: { controller: 'io', what: 'resource/block-bandwidth', legacyFile: undefined },
+  IOReadIOPSMax: { controller: 'io', what: 'resource/block-iops', legacyFile: undefined },
   IOWeight: {
     controller: 'io',
     what: 'os/linux/io-weight',
-    legacyFile: 'blkio.bfq.weight',
+    legacyFile: undefined,
     files: ['io.weight', 'io.bfq.weight'],
   },
-  TasksMax: { controller: 'pids', what: 'os/linux/tasks' },
+  TasksMax: { controller: 'pids', what: 'os/linux/tasks', legacyFile: 'tasks' },
 };
 
 /**
@@ -103,8 +108,8 @@ function findLegacy(need: Need, mounted: readonly Hierarchy[], supervisor: Super
   const found = mounted.find(({ name }) => name.split(',').includes(controller));
   if (!found)
     throw unenforced(need, `the controller ${controller} of cgroups version 1 is not mounted`);
-  if (need.legacyFile && !existsSync(join(found.mount, found.own, need.legacyFile)))
-    throw unenforced(need, 'cgroups version 1 cannot do it here');
+  if (need.legacyFile === undefined || !existsSync(join(found.mount, found.own, need.legacyFile)))
+    throw unenforced(need, 'it takes version 2 of cgroups');
   const unit = mounted.find(({ name }) => name === 'name=systemd')?.own;
   if (supervisor === 'unit' && found.own !== unit)
     throw unenforced(need, `the unit has no ${controller} controller: set Delegate=yes in it`);

@@ -19,6 +19,23 @@ const podWith = (name: string, value: unknown, script = 'true', options: PodOpti
     { ...options, manifest: { isolators: [{ name, value }] } },
   );
 
+describe('limits of a cgroup, without systemd on the host', () => {
+  test('kill the app that takes more memory, which counts as 137', async () => {
+    const script = 'exec dd if=/dev/zero of=/dev/null bs=64M count=1';
+    expect((await box.run(script, { app: ['--memory=32Mi'] })).code).toBe(137);
+  });
+
+  test('leave no cgroup behind', async () => {
+    const app = ['--memory=64Mi', '--cpu=1', '--tasks=10'];
+    const { code, pod } = await box.run('true', { app });
+    expect(code).toBe(0);
+    const { uuid } = pod;
+    await box.ok(['gc', '--grace-period=0s']);
+    const find = ['/sys/fs/cgroup', '-name', `rkt-${uuid}`];
+    expect((await box.local.startProgram('find', find).done).stdout).toBe('');
+  });
+});
+
 describe('limits of each process', () => {
   const script = 'ulimit -Sn; ulimit -Hn';
 

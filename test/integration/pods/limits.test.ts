@@ -48,7 +48,12 @@ const LIMITS = [
 ] as const;
 
 /** A file with a pod manifest of one app that waits. */
-async function podManifest(key: string, isolators: readonly unknown[], exec: string) {
+async function podManifest(
+  key: string,
+  isolators: readonly unknown[],
+  exec: string,
+  ofApp: readonly unknown[] = [],
+): Promise<string> {
   const manifest = {
     acKind: 'PodManifest',
     acVersion: '0.8.11',
@@ -57,7 +62,7 @@ async function podManifest(key: string, isolators: readonly unknown[], exec: str
       {
         name: 'box',
         image: { name: BOX, id: key },
-        app: { exec: ['/bin/sh', '-c', exec], user: '0', group: '0' },
+        app: { exec: ['/bin/sh', '-c', exec], user: '0', group: '0', isolators: ofApp },
       },
     ],
   };
@@ -114,20 +119,26 @@ describe("an app's limits", () => {
     expect(stderr).toMatch(/fork/);
   });
 
-  test('of block devices are those of every disk, or refused where cgroups have none', async () => {
-    const isolators = [{ name: 'resource/block-iops', value: { default: true, limit: '100' } }];
-    const file = await podManifest(await boxKey(), isolators, WAIT);
-    if (unified) {
-      const pod = await startPod(host, [`--pod-manifest=${file}`]);
-      expect(await cgroupFile(pod.uuid, 'system.slice', 'io.max')).toMatch(/riops=100 wiops=100/);
-      await host.ok(['rkt', 'stop', pod.uuid]);
-      await pod.running.done;
-    } else {
-      const { code, stderr } = await fromShell([`--pod-manifest=${file}`]);
-      expect(code).toBe(254);
-      expect(stderr).toMatch(/cannot enforce the isolator resource\/block-iops on this host/);
-    }
-  });
+  test.each([
+    ['resource/block-iops', '100', /riops=100 wiops=100/],
+    ['resource/block-bandwidth', '1M', /rbps=1000000 wbps=1000000/],
+  ])(
+    'for block devices (%s) are those of every disk, or refused in version 1',
+    async (name, limit, shown) => {
+      const isolators = [{ name, value: { default: true, limit } }];
+      const file = await podManifest(await boxKey(), isolators, WAIT);
+      if (unified) {
+        const pod = await startPod(host, [`--pod-manifest=${file}`]);
+        expect(await cgroupFile(pod.uuid, 'system.slice', 'io.max')).toMatch(shown);
+        await host.ok(['rkt', 'stop', pod.uuid]);
+        await pod.running.done;
+      } else {
+        const { code, stderr } = await fromShell([`--pod-manifest=${file}`]);
+        expect(code).toBe(254);
+        expect(stderr).toContain(`cannot enforce the isolator ${name} on this host`);
+      }
+    },
+  );
 
   test('that the unit of rkt has no controller for are refused', async () => {
     // CPU is left to whoever asks for it, memory and tasks are counted for every unit.
@@ -165,6 +176,44 @@ test('a fly app has the soft limit of open files that its unit has', async () =>
   const rkt = ['rkt', 'run', FLY, '--net=host', BOX, '--', script];
   const run = ['systemd-run', '--pipe', '--wait', '--quiet', '-p', 'LimitNOFILE=700:900', ...rkt];
   expect(await host.ok(run)).toBe('700\n900');
+});
+
+/** Runs an app with these isolators; gives what it prints of itself, or why it was refused. */
+async function tell(name: string, value: unknown, script: string): Promise<string> {
+  const manifest = await podManifest(await boxKey(), [], script, [{ name, value }]);
+  const { stdout, stderr } = await fromShell([`--pod-manifest=${manifest}`]);
+  return (stdout || stderr).trim();
+}
+
+/** Whether root of the host has all capabilities, and its kernel what Debian's has. */
+const isWhole = hostKind === 'vm';
+
+describe('what takes a host that has it', () => {
+  test('an oom_score_adj is lowered, or refused', async () => {
+    const told = await tell('os/linux/oom-score-adj', -500, 'cat /proc/self/oom_score_adj');
+    expect(told).toMatch(isWhole ? /^-500$/ : /^-500$|this process has no CAP_SYS_RESOURCE/);
+  });
+
+  test('a hard limit is raised, or refused', async () => {
+    const told = await tell('os/linux/rlimits', { nofile: '600000' }, 'ulimit -n');
+    expect(told).toMatch(isWhole ? /^600000$/ : /^600000$|this process has no CAP_SYS_RESOURCE/);
+  });
+
+  test('a profile of AppArmor is that of the app, or refused', async () => {
+    const value = { name: 'unconfined' };
+    const told = await tell('os/linux/apparmor-profile', value, 'cat /proc/self/attr/current');
+    expect(told).toMatch(isWhole ? /^unconfined$/ : /^unconfined|needs AppArmor/);
+  });
+
+  test('a profile of AppArmor that is not loaded is refused', async () => {
+    const told = await tell('os/linux/apparmor-profile', { name: 'nobody-has-it' }, 'echo ran');
+    expect(told).toMatch(isWhole ? /a profile that is not loaded: "nobody-has-it"/ : /AppArmor/);
+  });
+
+  test('a weight for block devices is that of the cgroup, or refused', async () => {
+    const told = await tell('os/linux/io-weight', 50, 'echo ran');
+    expect(told).toMatch(/^ran$|cannot enforce the isolator os\/linux\/io-weight/);
+  });
 });
 
 describe.each([
