@@ -42,16 +42,11 @@ export function loadLibrary(soname: string): { func(prototype: string): Native }
   }
 }
 
-/** EAGAIN has EWOULDBLOCK as a second name, which comes later and would win. */
-const errnoNames = new Map(
-  Object.entries(os.errno)
-    .reverse()
-    .map(([name, n]) => [n, name]),
-);
-
+/** EAGAIN has EWOULDBLOCK as a second name, which comes later. */
 function lastErrno(): string {
   const errno = koffi?.errno() ?? 0;
-  return errnoNames.get(errno) ?? `errno ${errno}`;
+  const [name] = Object.entries(os.errno).find(([, n]) => n === errno) ?? [];
+  return name ?? `errno ${errno}`;
 }
 
 export function check(result: number, call: string, subject: string): number {
@@ -297,8 +292,8 @@ export function execve(
 ): never {
   for (const fd of [0, 1, 2, ...keepOpen]) setCloexec(fd, false);
   const signal = native('void *signal(int signum, void *handler)');
-  for (let n = 1; n <= 64; n++)
-    if (n !== os.signals.SIGKILL && n !== os.signals.SIGSTOP) signal(n, null);
+  // For SIGKILL and SIGSTOP, which are nobody's to set, it does nothing.
+  for (let n = 1; n <= 64; n++) signal(n, null);
   const vector = Object.entries(env).map(([name, value]) => `${name}=${value}`);
   const call = native('int execve(const char *path, const char **argv, const char **envp)');
   check(call(path, [...argv, null], [...vector, null]), 'execve', path);
