@@ -154,7 +154,7 @@ sub leave_cgroup {
 sub relay {
   $SIG{$_} = 'IGNORE' for qw(INT TERM HUP QUIT PIPE TSTP TTIN TTOU USR1 USR2);
   $SIG{WINCH} = sub { $resized = 1 };
-  $0 = "rkt-relay $uuid";
+  $0 = "pod-relay $uuid";
   open STDIN, '<', '/dev/null';
   open my $foreign, '<&=', $lock or return;
   close $foreign;
