@@ -142,6 +142,7 @@ const O_PATH = 0o10000000;
 const O_CLOEXEC = 0o2000000;
 const RESOLVE_NO_MAGICLINKS = 0x02;
 const RESOLVE_IN_ROOT = 0x10;
+const MAX_TRIES = 1000;
 
 /**
  * An O_PATH descriptor of a path as it is seen from inside `root`, or undefined when there is none:
@@ -159,9 +160,15 @@ export function openInRootFd(root: string, path: string): number | undefined {
       BigInt(RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS),
     ]);
     const relative = path.replace(/^\/+/, '') || '.';
-    const fd = call(SYS_openat2, rootFd, relative, Buffer.from(how.buffer), how.byteLength);
-    if (fd >= 0) return fd;
-    const errno = lastErrno();
+    let fd: number;
+    let errno: string;
+    let tries = 0;
+    do {
+      fd = call(SYS_openat2, rootFd, relative, Buffer.from(how.buffer), how.byteLength);
+      if (fd >= 0) return fd;
+      errno = lastErrno();
+      // A rename or mount anywhere in the system at the same time makes `..` uncertain: try again.
+    } while (errno === 'EAGAIN' && ++tries < MAX_TRIES);
     if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return undefined;
     throw new SyscallError('openat2', `${path} in ${root}`, errno);
   } finally {

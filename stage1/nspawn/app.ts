@@ -25,7 +25,7 @@ import {
   planProcess,
 } from '../../src/stage1/process.ts';
 import { prepareAppRoot } from './app-root.ts';
-import { Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
+import { isFree, Places, systemBinds, temporaryFolders, volumeBind } from './binds.ts';
 import { appArmorSettings, checkAppIsolators } from './enforceable.ts';
 import { dropsVariable, hasLauncher, launched, launcherBind } from './launcher.ts';
 import { processLimits, resourceLimits } from './limits.ts';
@@ -59,7 +59,7 @@ export interface ServiceRequest {
  * keys, sysrq-trigger and timer_list, and makes /proc/sys, /proc/bus and the parts of /sys read-only.
  * Each path here costs the start two mounts.
  */
-const INACCESSIBLE = ['/proc/config.gz', '/proc/kmem', '/proc/mem', '/proc/sched_debug'];
+const HIDDEN_IN_PROC = ['config.gz', 'kmem', 'mem', 'sched_debug'];
 
 /** Everything about one app's service, settled against its mounted root file system. */
 export function planService(request: ServiceRequest): ServicePlan {
@@ -89,6 +89,7 @@ export function planService(request: ServiceRequest): ServicePlan {
   if (!hasLauncher) warnOfVariables(app.name, environment);
   warnOfExecution(hostRoot, process, mounts);
   const seccomp = insecure.seccomp ? undefined : seccompFilter(section.isolators);
+  const volumes = mounts.map((each) => volumeBind(places, each));
   return {
     mounts: isFromDocker(image) ? mounts.map((each) => seeded(each, hostRoot)) : mounts,
     relayed: relayedApp(process, image, request.streams, writesAgain(request.pod, section)),
@@ -99,14 +100,18 @@ export function planService(request: ServiceRequest): ServicePlan {
       preStart: handler('pre-start'),
       postStop: handler('post-stop'),
       binds: [
-        ...systemBinds(places, request),
+        ...systemBinds(places, request).filter(({ target }) => isFree(target, volumes)),
         ...(environment.some(dropsVariable) && hasLauncher
           ? [launcherBind(request.stage1Root, launcher)]
           : []),
-        ...mounts.map((each) => volumeBind(places, each)),
+        ...volumes,
       ],
-      temporary: temporaryFolders(places, insecure.paths),
-      inaccessiblePaths: insecure.paths ? [] : INACCESSIBLE,
+      temporary: temporaryFolders(places, insecure.paths).filter(({ path }) =>
+        isFree(path, volumes),
+      ),
+      inaccessiblePaths: insecure.paths
+        ? []
+        : HIDDEN_IN_PROC.map((name) => `${places.folder('/proc')}/${name}`),
       readOnlyRoot: app.readOnlyRootFS,
       capabilities: insecure.capabilities ? undefined : boundingSet(section.isolators),
       seccomp,

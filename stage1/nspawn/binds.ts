@@ -121,5 +121,15 @@ function devices(places: Places): Bind[] {
 
 export function volumeBind(places: Places, { id, volume, target, readOnly }: AppMount): Bind {
   const place = isFolderVolume(volume) ? places.folder(target) : places.file(target);
+  if (place === '/')
+    throw new Stage1Error(
+      'app-setup',
+      `cannot mount volume "${volume.name}" at ${target}: that is the root of the app`,
+    );
   return { source: volumePath(id), target: place, readOnly };
+}
+
+/** Whether no volume covers a place: where one does, it is what the user wants there. */
+export function isFree(place: string, volumes: readonly Bind[]): boolean {
+  return volumes.every(({ target }) => place !== target && !place.startsWith(`${target}/`));
 }

@@ -30,7 +30,7 @@ export function rootSettings(app: AppService): Section[1] {
             .join(' '),
         ]
       : undefined,
-    ['InaccessiblePaths', app.inaccessiblePaths.map((path) => `-+${path}`).join(' ')],
+    ['InaccessiblePaths', app.inaccessiblePaths.map((path) => quoteWord(`-+${path}`)).join(' ')],
   ];
 }
 

@@ -109,6 +109,15 @@ describe('event handlers', () => {
     expect(stdout).toBe('found\n');
   });
 
+  test('are not run by fly, which says so', async () => {
+    const { stdout, stderr } = await box.runSection(
+      { exec: ['/bin/echo', 'app'], eventHandlers: [handler('pre-start', 'echo before')] },
+      { pod: ['--net=host', '--stage1-name=coreos.com/rkt/stage1-fly'] },
+    );
+    expect(stdout).toBe('app\n');
+    expect(stderr).toContain('event handlers of app "box" are not run');
+  });
+
   test('that are not there are an error that names them', async () => {
     const { stderr, code } = await box.runSection({
       exec: ['/bin/true'],

@@ -58,6 +58,30 @@ describe('/etc/resolv.conf', () => {
   });
 });
 
+describe('in the fly flavour', () => {
+  const fly = ['--net=host', '--stage1-name=coreos.com/rkt/stage1-fly'];
+  const both = 'cat /etc/resolv.conf /etc/hosts';
+
+  test('the files of the image stay', async () => {
+    const { stdout } = await box.run(both, { image, pod: fly });
+    expect(stdout).toBe('nameserver 10.0.0.2\n10.0.0.1 own\n');
+  });
+
+  test('give way to --dns and --hosts-entry, and cannot be written then', async () => {
+    const pod = [...fly, '--dns=9.9.9.9', '--hosts-entry=1.2.3.4=a'];
+    const { stdout } = await box.run(`${both}; echo x >> /etc/hosts || echo refused`, { image, pod });
+    expect(stdout).toMatch(/^nameserver 9\.9\.9\.9$/m);
+    expect(stdout).toMatch(/^1\.2\.3\.4 a$/m);
+    expect(stdout).toMatch(/refused\n$/);
+  });
+
+  test("give way to the host's when they are asked for", async () => {
+    const pod = [...fly, '--dns=host', '--hosts-entry=host'];
+    const { stdout } = await box.local.startProgram('sh', ['-c', both]).done;
+    expect((await box.run(both, { image, pod })).stdout).toBe(stdout);
+  });
+});
+
 describe('host name', () => {
   const script = 'hostname; cat /etc/hostname';
 

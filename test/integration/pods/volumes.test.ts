@@ -283,6 +283,42 @@ describe('what a volume is mounted on', () => {
   });
 });
 
+describe('a volume at a place of the system', () => {
+  test.each(['/etc', '/run/mine', '/sys', '/dev/shm', '/tmp', '/dev/mine', '/proc/fs'])(
+    '%s shows what it holds, and gets nothing from rkt',
+    async (target) => {
+      const source = box.folder();
+      writeFileSync(join(source, 'file'), 'own\n');
+      const { stdout } = await box.run(`cat ${target}/file; touch ${target}/new`, {
+        pod: [hostVolume('v', source)],
+        app: [`--mount=volume=v,target=${target}`],
+      });
+      expect(stdout).toBe('own\n');
+      expect(readdirSync(source).filter((name) => name !== 'new')).toEqual(['file']);
+    },
+  );
+
+  test.each(['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'])(
+    "can be a file of one's own: %s",
+    async (target) => {
+      const { stdout } = await box.run(`cat ${target}`, {
+        pod: [hostVolume('v', box.file('own\n')), '--dns=9.9.9.9'],
+        app: [`--mount=volume=v,target=${target}`],
+      });
+      expect(stdout).toBe('own\n');
+    },
+  );
+
+  test('/ is refused', async () => {
+    const { code, stderr } = await box.run('true', {
+      pod: ['--volume=v,kind=empty'],
+      app: ['--mount=volume=v,target=/'],
+    });
+    expect(code).toBe(254);
+    expect(stderr).toContain('that is the root of the app');
+  });
+});
+
 describe('a mount point of a Docker image', () => {
   const image = 'example.org/docker';
 
