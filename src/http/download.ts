@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs';
 import { readIfExists } from '../os/files.ts';
+import { passedBytes } from '../os/garbage.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, statusError } from './client.ts';
 import { HttpError, shownUrl } from './error.ts';
 import type { DownloadSlot } from './slot.ts';
@@ -151,6 +152,7 @@ async function receive(
       for (let done = 0; done < part.length; )
         done += writeSync(fd, part, done, part.length - done, received + done);
       received += part.length;
+      passedBytes(part.length);
       request.progress?.(received, total);
     }
   } catch (error) {

@@ -40,7 +40,7 @@ export function decompress(
 }
 
 async function* gunzip(bytes: AsyncIterable<Buffer>): AsyncGenerator<Buffer> {
-  const plain = createGunzip({ chunkSize: 1 << 20 });
+  const plain = createGunzip({ chunkSize: 1 << 18 });
   const feeding = pipeline(Readable.from(bytes, { objectMode: false }), plain);
   feeding.catch(() => {});
   try {

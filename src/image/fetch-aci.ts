@@ -100,6 +100,7 @@ async function fetchInto(
     if (!verified) options.warn(`image ${url} is taken unverified (--insecure-options=image)`);
     const image = await importAci(store, slot.file, {
       source: { reference: url, latest: remote.latest },
+      take: true,
       accept(manifest) {
         remote.accept(manifest);
         signedFor?.(manifest);

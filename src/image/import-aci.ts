@@ -1,4 +1,5 @@
-import { closeSync, createReadStream, fstatSync, openSync } from 'node:fs';
+import { closeSync, createReadStream, fstatSync, openSync, renameSync } from 'node:fs';
+import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { AppcError, type ImageManifest } from '../appc/index.ts';
 import { parseImageManifest } from '../appc/parse.ts';
@@ -19,6 +20,8 @@ export interface ImportOptions {
   readonly key?: string;
   /** Throws when the manifest is not that of the image that is wanted; then nothing is stored. */
   readonly accept?: (manifest: ImageManifest) => void;
+  /** The file is the caller's to give: it becomes the stored blob, which is else a copy of it. */
+  readonly take?: boolean;
 }
 
 /**
@@ -41,8 +44,9 @@ export async function importAci(
     const { bytes, before } = openImage(file);
     try {
       const source = options.source ?? { reference: file };
-      const image = await importBytes(store, bytes, source, options);
-      rememberFile(store, file, before, image.key);
+      const given = options.take ? file : undefined;
+      const image = await importBytes(store, bytes, source, options, given);
+      if (!options.take) rememberFile(store, file, before, image.key);
       return image;
     } finally {
       bytes.destroy();
@@ -57,14 +61,16 @@ async function importBytes(
   bytes: Readable,
   source: ImageSource,
   { key: wanted, accept }: ImportOptions,
+  file: string | undefined,
 ): Promise<StoredImage> {
   const work = openWorkspace(store);
   try {
-    const unpacked = await unpackAci(bytes, work, true);
+    const unpacked = await unpackAci(bytes, work, file === undefined);
     const { key, manifest } = withKey(unpacked, wanted);
     accept?.(manifest);
     const known = store.get(key);
     if (known) return known;
+    if (file !== undefined) renameSync(file, join(work.path, 'blob'));
     installTree(store, work, key, unpacked.treeSize);
     return addImage(store, { key, manifest, layers: [key], source });
   } finally {

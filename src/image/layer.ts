@@ -1,4 +1,4 @@
-import { closeSync, constants, openSync } from 'node:fs';
+import { closeSync, constants, openSync, renameSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { setXattr } from '../os/syscalls.ts';
@@ -23,6 +23,8 @@ export interface LayerInput {
   /** `sha256:HEX` and length of the bytes as distributed: checked when given. */
   readonly digest?: string;
   readonly size?: number;
+  /** A file with those bytes that is the caller's to give: it becomes the blob, which is else a copy. */
+  readonly file?: string;
 }
 
 /**
@@ -47,7 +49,7 @@ async function storeLayer(store: Store, layer: LayerInput): Promise<string> {
   try {
     const unpacked = await unpackLayer(layer.open(), work, {
       hashBlob: layer.digest !== undefined,
-      keep: true,
+      keep: layer.file === undefined,
     });
     const { blobDigest, blobSize, tarDigest } = unpacked;
     if (layer.size !== undefined && layer.size !== blobSize)
@@ -57,6 +59,7 @@ async function storeLayer(store: Store, layer: LayerInput): Promise<string> {
     if (layer.diffId !== undefined && layer.diffId !== `sha256:${tarDigest}`)
       throw new ImageError('mismatch', `its diff id is sha256:${tarDigest}, not ${layer.diffId}`);
     const id = `sha256-${tarDigest}`;
+    if (layer.file !== undefined) renameSync(layer.file, join(work.path, 'blob'));
     installTree(store, work, id, unpacked.treeSize);
     return id;
   } finally {

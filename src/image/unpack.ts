@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { errnoOf } from '../os/error.ts';
+import { passedBytes } from '../os/garbage.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
 import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
@@ -59,9 +60,7 @@ export async function unpack(
 ): Promise<Unpacked> {
   const into = join(work.path, options.into);
   mkdirSync(into, { recursive: true, mode: 0o755 });
-  const blob = options.keep
-    ? openSync(join(work.path, 'blob'), 'wx', 0o600)
-    : openSync('/dev/null', 'w');
+  const blob = options.keep ? openSync(join(work.path, 'blob'), 'wx', 0o600) : undefined;
   const tar = startTar(work, into);
   let treeSize = 0;
   const space = new DiskSpace(work.path);
@@ -84,6 +83,7 @@ export async function unpack(
       first = false;
       hash.update(chunk);
       await tar.write(walker.push(chunk));
+      passedBytes(chunk.length);
     }
     if (first) refuseAlien(Buffer.alloc(0), options);
     await tar.write(walker.end());
@@ -99,7 +99,7 @@ export async function unpack(
     source.destroy();
     await tar.stop();
     await received.settled();
-    closeSync(blob);
+    if (blob !== undefined) closeSync(blob);
   }
 }
 
@@ -108,16 +108,16 @@ function refuseAlien(start: Buffer, options: UnpackOptions): void {
   if (why !== undefined) throw new ImageError('bad-image', why);
 }
 
-/** The bytes as they come, which are written to the blob (and hashed) as they go by. */
+/** The bytes as they come, which are written to the blob, if any (and hashed) as they go by. */
 class Received {
   size = 0;
   readonly #chunks: AsyncIterator<Buffer>;
-  readonly #blob: number;
+  readonly #blob: number | undefined;
   readonly #writes = new WriteQueue();
   readonly #hash;
   #start: Buffer = Buffer.alloc(0);
 
-  constructor(source: Readable, blob: number, hash: boolean) {
+  constructor(source: Readable, blob: number | undefined, hash: boolean) {
     this.#chunks = source[Symbol.asyncIterator]() as AsyncIterator<Buffer>;
     this.#blob = blob;
     this.#hash = hash ? createHash('sha256') : undefined;
@@ -137,12 +137,17 @@ class Received {
   async *bytes(): AsyncGenerator<Buffer> {
     for (let chunk: Buffer | undefined = this.#start; chunk; chunk = await this.#next()) {
       this.size += chunk.length;
-      const bytes = chunk;
-      await this.#writes.add(() => writeParts(this.#blob, [bytes])).catch(keepError);
+      await this.#keep(chunk);
       this.#hash?.update(chunk);
       yield chunk;
     }
     await this.#writes.drained().catch(keepError);
+  }
+
+  async #keep(chunk: Buffer): Promise<void> {
+    const blob = this.#blob;
+    if (blob === undefined) return;
+    await this.#writes.add(() => writeParts(blob, [chunk])).catch(keepError);
   }
 
   /** Waits until nothing writes to the blob any more. */
@@ -209,7 +214,7 @@ function startTar(work: Workspace, into: string): Tar {
 
 /** Writes that happen one after the other while their caller goes on. */
 class WriteQueue {
-  readonly #limit = 8;
+  readonly #limit = 3;
   readonly #pending: Promise<void>[] = [];
   #last: Promise<void> = Promise.resolve();
 

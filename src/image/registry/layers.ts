@@ -65,7 +65,12 @@ async function fetchLayer(
     if (!store.hasTree(tree)) {
       const file = new GrowingFile(slot.file);
       const name = `layer ${digest} of ${where}`;
-      const importing = importLayer(store, { name, diffId, open: () => file.read() });
+      const importing = importLayer(store, {
+        name,
+        diffId,
+        open: () => file.read(),
+        file: slot.file,
+      });
       importing.catch(() => {});
       const bar = progress?.start(`layer ${digest.slice(0, 'sha256:'.length + 12)}`);
       try {
@@ -86,7 +91,8 @@ async function fetchLayer(
       }
       await importing.catch((error: unknown) => {
         if (!file.shrank) throw error;
-        return importLayer(store, { name, diffId, open: () => createReadStream(slot.file) });
+        const open = () => createReadStream(slot.file);
+        return importLayer(store, { name, diffId, open, file: slot.file });
       });
     }
     slot.remove();
