@@ -19,6 +19,8 @@ export function resourceLimits(isolators: readonly Isolator[]): Setting[] {
   const iops = isolatorValue(isolators, 'resource/block-iops');
   return [
     ...given('MemoryMax', memory?.limit, amount),
+    // No limit, so that it may go unheard where cgroups cannot do it: version 1.
+    ...given('MemoryLow', memory?.request === memory?.limit ? undefined : memory?.request, amount),
     ...given('CPUQuota', cpu?.limit, cpuQuota),
     ...given('CPUWeight', shares, weight),
     ...(bandwidth ? deviceLimits(['IOReadBandwidthMax', 'IOWriteBandwidthMax'], bandwidth) : []),

@@ -178,6 +178,26 @@ test('a fly app has the soft limit of open files that its unit has', async () =>
   expect(await host.ok(run)).toBe('700\n900');
 });
 
+describe('without systemd on the host', () => {
+  /** In a mount namespace where there is none; first out of the unit's cgroup, where asked. */
+  const run = (leave: boolean, args: readonly string[]) => {
+    const move = leave && unified ? 'echo $$ > /sys/fs/cgroup/cgroup.procs;' : '';
+    const script = `mount -t tmpfs tmpfs /run/systemd; ${move} "$@"; exit $?`;
+    const rkt = ['rkt', 'run', '--net=none', ...args];
+    return host.run(['unshare', '--mount', 'sh', '-c', script, 'sh', ...rkt]);
+  };
+
+  test('limits are those of a cgroup that rkt makes', async () => {
+    expect((await run(true, [BOX, '--memory=32Mi', '--', GREEDY])).code).toBe(137);
+  });
+
+  test('they are refused in a cgroup of version 2 that has other processes', async () => {
+    const { code, stderr } = await run(false, [BOX, '--cpu=1', '--', 'true']);
+    expect(code).toBe(unified ? 254 : 0);
+    if (unified) expect(stderr).toMatch(/cannot be handed on from .*, which has other processes/);
+  });
+});
+
 /** Runs an app with these isolators; gives what it prints of itself, or why it was refused. */
 async function tell(name: string, value: unknown, script: string): Promise<string> {
   const manifest = await podManifest(await boxKey(), [], script, [{ name, value }]);

@@ -229,6 +229,7 @@ describe('isolators', () => {
     { name: 'os/linux/cpu-shares', value: 3 },
     { name: 'os/linux/capabilities-remove-set', value: { set: ['CAP_KILL'] } },
     { name: 'os/linux/seccomp-retain-set', value: { set: ['read'] } },
+    { name: 'os/linux/rlimits', value: { nofile: '10', core: '0' } },
     { name: 'example.org/gpu', value: 1 },
   ];
   const plan = (request: Partial<AppRequest>) =>
@@ -236,6 +237,13 @@ describe('isolators', () => {
 
   test('of the image stay without flags', () => {
     expect(plan({})).toEqual(own);
+  });
+
+  test('--ulimit replaces the image’s limits of the same names', () => {
+    expect(plan({ ulimits: { nofile: '20:30', stack: 'unlimited' } }).at(-1)).toEqual({
+      name: 'os/linux/rlimits',
+      value: { nofile: '20:30', core: '0', stack: 'unlimited' },
+    });
   });
 
   test('--memory and --cpu are added behind the image’s', () => {

@@ -8,6 +8,15 @@ const settings = (name: string, value: unknown) => resourceLimits([{ name, value
 describe('resource isolators as settings of systemd', () => {
   test.each<[string, unknown, string[][]]>([
     ['resource/memory', { limit: '1.5Ki' }, [['MemoryMax', '1536']]],
+    [
+      'resource/memory',
+      { limit: '2Ki', request: '1Ki' },
+      [
+        ['MemoryMax', '2048'],
+        ['MemoryLow', '1024'],
+      ],
+    ],
+    ['resource/memory', { limit: '1Ki', request: '1Ki' }, [['MemoryMax', '1024']]],
     ['resource/cpu', { limit: '500m' }, [['CPUQuota', '50%']]],
     ['resource/cpu', { limit: '5m' }, [['CPUQuota', '1%']]],
     ['resource/cpu', { limit: '1', request: '1' }, [['CPUQuota', '100%']]],
