@@ -28,6 +28,9 @@ export interface NspawnPod {
   readonly selinux?: string | undefined;
 }
 
+/** What the pod's systemd takes as the word to stop: systemd(1), "Signals". */
+const STOP_SIGNAL = 'SIGRTMIN+3';
+
 export const JOURNAL = '/run/systemd/journal';
 
 /** What programs log to; journald's own control socket stays outside. */
@@ -58,9 +61,12 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     ...(pod.selinux === undefined ? [] : [`--selinux-context=${pod.selinux}`]),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
-    '--kill-signal=SIGRTMIN+3',
+    `--kill-signal=${STOP_SIGNAL}`,
     ...Object.entries(MANAGER_ENVIRONMENT).map(([name, value]) => `--setenv=${name}=${value}`),
     '--',
+    // Told to stop before it listens, systemd would not hear it: what is blocked waits for it.
+    '/usr/bin/env',
+    `--block-signal=${STOP_SIGNAL.slice(3)}`,
     ...(pod.setup === undefined ? [] : [pod.setup]),
     // The pod must not outlive the container manager, which holds its lock.
     '/usr/bin/setpriv',

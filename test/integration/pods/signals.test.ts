@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
+import { setTimeout as delay } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import { Box } from './box.ts';
+import { Box, type StartedPod } from './box.ts';
 import { BOX } from './image.ts';
 
 const box = new Box();
@@ -51,6 +53,25 @@ test('every app of a pod is told to stop', async () => {
   await pod.running.kill('SIGTERM');
   expect((await pod.running.done).stdout).toBe('ready\nready\ntold\ntold\n');
 });
+
+test('SIGTERM ends a pod whose systemd runs but does not listen yet', async () => {
+  const pod = box.start('sleep 1000');
+  while (firstProcess(pod) !== 'systemd') await delay(1);
+  await pod.running.kill('SIGTERM');
+  await pod.running.done;
+  expect(await box.state(pod.uuid)).toBe('exited');
+});
+
+/** The program that is the first process in the pod at the moment. */
+function firstProcess(pod: StartedPod): string | undefined {
+  try {
+    const children = `/proc/${pod.supervisor}/task/${pod.supervisor}/children`;
+    const [pid = ''] = readFileSync(children, 'utf8').trim().split(' ');
+    return readFileSync(`/proc/${pid}/comm`, 'utf8').trim();
+  } catch {
+    return undefined;
+  }
+}
 
 test('SIGTERM during the start ends the pod', async () => {
   const pod = box.start('sleep 1000');
