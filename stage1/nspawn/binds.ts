@@ -73,6 +73,13 @@ export function systemBinds(places: Places, request: SystemBinds): Bind[] {
             target: `${places.folder('/run')}/systemd/journal`,
             readOnly: true,
           },
+          // Where syslog(3) looks; the folder itself is read-only, and has no link to there.
+          {
+            source: `${JOURNAL}/dev-log`,
+            target: `${places.folder('/dev')}/log`,
+            readOnly: true,
+            optional: true,
+          },
         ]
       : []),
     { source: '/etc/hostname', target: places.file('/etc/hostname'), readOnly: true },
