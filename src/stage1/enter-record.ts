@@ -43,7 +43,7 @@ export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
   const record: EnterRecord = {
     uid,
     gid,
-    groups,
+    groups: app.chroot === undefined ? withOwnGroup(gid, groups) : groups,
     workingDirectory,
     environment: app.environment,
     ...(app.capabilities ? { capabilities: app.capabilities } : {}),
@@ -53,6 +53,11 @@ export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
   };
   mkdirSync(join(podFolder, FOLDER), { recursive: true, mode: 0o750 });
   writeFileSync(join(podFolder, FOLDER, name), JSON.stringify(record), { mode: 0o640 });
+}
+
+/** systemd makes a service's group one of its supplementary ones, unless it is root's: initgroups(3). */
+function withOwnGroup(gid: number, groups: readonly number[]): number[] {
+  return [...new Set(gid === 0 ? groups : [...groups, gid])];
 }
 
 /** What `writeEnterRecord` kept; undefined for an app that no stage1 of this version has started. */
