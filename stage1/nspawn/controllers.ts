@@ -29,7 +29,7 @@ const NEEDS: Readonly<Record<string, Need>> = {
   },
   CPUQuota: { controller: 'cpu', what: 'resource/cpu', legacyFile: 'cpu.cfs_quota_us' },
   CPUWeight: { controller: 'cpu', what: 'os/linux/cpu-shares', legacyFile: 'cpu.shares' },
-  // Of block devices systemd does nothing in version 1, though its manual says otherwise.
+  // In version 1 a host's systemd makes no cgroup of blkio for a unit that it delegates.
   IOReadBandwidthMax: { controller: 'io', what: 'resource/block-bandwidth', legacyFile: undefined },
   IOReadIOPSMax: { controller: 'io', what: 'resource/block-iops', legacyFile: undefined },
   IOWeight: {
