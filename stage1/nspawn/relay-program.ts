@@ -26,41 +26,67 @@ export const RELAY = String.raw`
 my ($LINE, $BLOCK, $LIMIT, $BEHIND) = (16384, 65536, 10 << 20, 1 << 20);
 my $FOLDER = 'stage1/rootfs/rkt/streams';
 my ($EINTR, $EAGAIN) = (4, 11);
-my ($second, $date, $resized, @binds, %apps, @sources, @clients) = 0;
-
-umask 077;
-my ($uuid, $lock, $clock, $last, @kinds) = splice @ARGV, 0, 6;
-my $journal = (grep { $_ eq 'journal' } @kinds) && journal();
-my @sinks = (sink($kinds[0], \*STDOUT), sink($kinds[1], \*STDERR));
-add(splice @ARGV, 0, 6) while @ARGV && $ARGV[0] ne '--';
+my ($second, $date, $resized, $journal, $sync, $door, @sinks, @binds, %apps, @sources, @clients) = 0;
+my ($pod, $uuid, $lock, $clock, $last, @kinds) = ($$, splice @ARGV, 0, 6);
+my @words;
+push @words, shift @ARGV while @ARGV && $ARGV[0] ne '--';
 shift @ARGV;
-resize();
-my $sync = fifo('sync');
-socket my $door, 1, 1, 0 or failed('socket');
-bind $door, pack 'Sa*', 1, "attach\0" and listen $door, 16 or failed('attach');
-unblock($door);
 
+# The path of a terminal is among the arguments of COMMAND. All else can be done beside its start,
+# since whoever opens a FIFO waits for its other end.
+my $is_early = grep { $_ eq 'tty' || $_ eq 'screen' } @words;
+set_up() if $is_early;
 $^F = 1000;
 pipe my $alive, my $held or failed('pipe');
 my $child = fork // failed('fork');
 if ($child) {
   waitpid $child, 0;
   close $alive;
-  my ($program, $name, @words) = @ARGV;
-  exec $program $name, @binds, @words or failed($program);
+  my ($program, $name, @rest) = @ARGV;
+  exec $program $name, @binds, @rest or failed($program);
 }
+$SIG{$_} = 'IGNORE' for qw(INT TERM HUP QUIT PIPE TSTP TTIN TTOU USR1 USR2);
 leave_cgroup();
 exit if fork // failed('fork');
 close $held;
+set_up() unless $is_early;
 relay();
 farewell();
 exit;
 
+# Without a relay the pod would wait for it for ever.
 sub failed {
   print STDERR "stage1: cannot relay the output of the pod: $_[0]: $!\n";
+  kill 'KILL', $pod if $$ != $pod;
   exit 254;
 }
 
+# On cgroup version 2 the container manager needs the pod's own cgroup without processes.
+sub leave_cgroup {
+  return unless -e '/sys/fs/cgroup/cgroup.controllers';
+  open my $fh, '<', '/proc/self/cgroup' or return;
+  my ($path) = join('', <$fh>) =~ /^0::(.*)$/m or return;
+  mkdir "/sys/fs/cgroup$path/relay";
+  open my $procs, '>', "/sys/fs/cgroup$path/relay/cgroup.procs" or return;
+  syswrite $procs, '0';
+}
+
+sub set_up {
+  my $mask = umask 077;
+  eval join '', <DATA>;
+  $@ eq '' or failed($@);
+  $journal = journal() if grep { $_ eq 'journal' } @kinds;
+  @sinks = (sink($kinds[0], \*STDOUT), sink($kinds[1], \*STDERR));
+  add(splice @words, 0, 6) while @words;
+  resize();
+  $sync = fifo('sync');
+  socket $door, 1, 1, 0 or failed('socket');
+  bind $door, pack 'Sa*', 1, "attach\0" and listen $door, 16 or failed('attach');
+  unblock($door);
+  umask $mask if $$ == $pod;
+}
+
+__END__
 sub journal {
   socket my $fh, 1, 2, 0 or return;
   connect $fh, pack 'Sa*', 1, "/run/systemd/journal/socket\0" or return;
@@ -141,18 +167,7 @@ sub resize {
   ioctl $_->{screen}, 0x5414, $size for grep { $_->{screen} } values %apps;
 }
 
-# On cgroup version 2 the container manager needs the pod's own cgroup without processes.
-sub leave_cgroup {
-  return unless -e '/sys/fs/cgroup/cgroup.controllers';
-  open my $fh, '<', '/proc/self/cgroup' or return;
-  my ($path) = join('', <$fh>) =~ /^0::(.*)$/m or return;
-  mkdir "/sys/fs/cgroup$path/relay";
-  open my $procs, '>', "/sys/fs/cgroup$path/relay/cgroup.procs" or return;
-  syswrite $procs, '0';
-}
-
 sub relay {
-  $SIG{$_} = 'IGNORE' for qw(INT TERM HUP QUIT PIPE TSTP TTIN TTOU USR1 USR2);
   $SIG{WINCH} = sub { $resized = 1 };
   $0 = "pod-relay $uuid";
   open STDIN, '<', '/dev/null';
