@@ -92,7 +92,14 @@ describe('a pod whose', () => {
         ['run', 'exited-garbage', 'garbage'].flatMap((group) => box.group(group)),
       ).not.toContain(uuid);
       expect(mountsBelow(box.local.scratch).filter((path) => path.includes(uuid))).toEqual([]);
-      expect(execFileSync('find', ['/sys/fs/cgroup', '-name', `*${uuid}*`]).toString()).toBe('');
+      expect(
+        execFileSync('find', [
+          '/sys/fs/cgroup',
+          '-ignore_readdir_race',
+          '-name',
+          `*${uuid}*`,
+        ]).toString(),
+      ).toBe('');
     },
   );
 
