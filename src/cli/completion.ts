@@ -37,8 +37,14 @@ function flagsOf(command: CommandSpec): FlagSpec[] {
 
 function bash(): string {
   const words = ({ name, kind }: FlagSpec) => (kind === 'value' ? `--${name}=` : `--${name}`);
+  const members = (group: string) =>
+    visible
+      .filter(({ path }) => path.startsWith(`${group} `))
+      .map(({ path }) => path.slice(group.length + 1));
   const branch = (command: CommandSpec) => {
-    const list = command.operand ? lister[command.operand] : '';
+    const below = members(command.path);
+    const operands = command.operand ? lister[command.operand] : '';
+    const list = below.length > 0 ? `echo ${below.join(' ')}` : operands;
     return `    '${command.path}')
       flags='${flagsOf(command).map(words).join(' ')}'
       ${list === '' ? ':' : `[[ $current == -* ]] || candidates=$(${list})`};;`;
@@ -47,10 +53,13 @@ function bash(): string {
     .flatMap(flagsOf)
     .filter((flag) => flag.choices)
     .map(({ name, choices: values = [] }) => `    --${name}) candidates='${values.join(' ')}';;`);
-  const members = (group: string) =>
-    visible
-      .filter(({ path }) => path.startsWith(`${group} `))
-      .map(({ path }) => path.slice(group.length + 1));
+  // A command with others below it, such as trust, goes on only by the name of one of them.
+  const both = visible
+    .filter(({ path }) => members(path).length > 0)
+    .map(
+      ({ path }) =>
+        `    ${path}) case "$word" in ${members(path).join('|')}) path="$path $word";; esac;;`,
+    );
   return `_rkt() {
   local current=\${COMP_WORDS[COMP_CWORD]} before='' path='' flags='' candidates='' word i
   COMPREPLY=()
@@ -58,6 +67,7 @@ function bash(): string {
     word=\${COMP_WORDS[i]}
     case "$path" in
     ''|${groups.join('|')}) [[ $word == [a-z]* && \${COMP_WORDS[i-1]} != '=' ]] && path="\${path:+$path }$word";;
+${both.join('\n')}
     esac
   done
   if [[ $current == '=' ]]; then

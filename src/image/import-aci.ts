@@ -5,7 +5,7 @@ import { AppcError, type ImageManifest } from '../appc/index.ts';
 import { parseImageManifest } from '../appc/parse.ts';
 import { ImageError } from './error.ts';
 import { cachedFile, type FileSnapshot, rememberFile, snapshotFile } from './local-file.ts';
-import { addImage, installTree, openWorkspace } from './publish.ts';
+import { addImage, installTree, openWorkspace, whileImporting } from './publish.ts';
 import { type ImageSource, reason, type Store, type StoredImage } from './store.ts';
 import { badTar, folderHeader, quoteName } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
@@ -45,7 +45,9 @@ export async function importAci(
     try {
       const source = options.source ?? { reference: file };
       const given = options.take ? file : undefined;
-      const image = await importBytes(store, bytes, source, options, given);
+      const image = await whileImporting(store, () =>
+        importBytes(store, bytes, source, options, given),
+      );
       if (!options.take) rememberFile(store, file, before, image.key);
       return image;
     } finally {

@@ -8,7 +8,7 @@ import { stackLayers } from './folder-layer.ts';
 import { importLayer, type LayerInput } from './layer.ts';
 import { imageManifestOf, type OciOrigin } from './oci-config.ts';
 import { parseConfig } from './oci-schema.ts';
-import { addImage } from './publish.ts';
+import { addImage, whileImporting } from './publish.ts';
 import type { StoredSignature } from './registry/signatures.ts';
 import type { Store, StoredImage } from './store.ts';
 
@@ -51,7 +51,15 @@ export type VerifyLocal = (
  * @param warn gets a line for whatever of the config appc cannot express
  * @throws ImageError
  */
-export async function storeLocalImage(
+export function storeLocalImage(
+  store: Store,
+  image: LocalImage,
+  warn: (line: string) => void,
+): Promise<StoredImage> {
+  return whileImporting(store, () => importImage(store, image, warn));
+}
+
+async function importImage(
   store: Store,
   image: LocalImage,
   warn: (line: string) => void,

@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import type { ImageManifest } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
 import { syncFolder } from '../os/files.ts';
-import { lockFile } from '../os/lock.ts';
+import { lockFile, tryLockFile } from '../os/lock.ts';
 import { exchange, syncfs } from '../os/syscalls.ts';
 import { ImageError } from './error.ts';
 import {
@@ -47,6 +47,36 @@ export function withStoreLock<T>(store: Store, change: () => T): T {
   } finally {
     lock.release();
   }
+}
+
+/**
+ * Runs an import, which gives trees their names before the image that has them: until it ends no tree is
+ * taken from the store for being nobody's.
+ */
+export async function whileImporting<T>(store: Store, action: () => Promise<T>): Promise<T> {
+  store.create();
+  const importing = lockFile(importLock(store), 'shared');
+  try {
+    return await action();
+  } finally {
+    importing.release();
+  }
+}
+
+/** Whether nothing is being imported; imports that begin now wait until `then` has ended. */
+export function unlessImporting(store: Store, then: () => void): boolean {
+  const lock = tryLockFile(importLock(store), 'exclusive');
+  if (!lock) return false;
+  try {
+    then();
+    return true;
+  } finally {
+    lock.release();
+  }
+}
+
+function importLock(store: Store): string {
+  return join(store.dataDir, 'locks', 'import');
 }
 
 /** Makes the store and a workspace in it. Throws ImageError `io`. */

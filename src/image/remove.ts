@@ -4,13 +4,14 @@ import { syncFolder } from '../os/files.ts';
 import { planLayers } from './closure.ts';
 import { ImageError } from './error.ts';
 import { forgetFiles } from './local-file.ts';
-import { openWorkspace, withStoreLock } from './publish.ts';
+import { openWorkspace, unlessImporting, withStoreLock } from './publish.ts';
 import { forgetRemotes } from './remote-record.ts';
 import { type Store, type StoredImage, writeError } from './store.ts';
 import { removeLeftovers, type Workspace } from './temp.ts';
 
 /**
- * Removes an image, with those of its trees that no other image and no pod needs.
+ * Removes an image, with those of its trees that no other image and no pod needs; while something is
+ * being imported, which may share them, they stay until `removeUnusedTrees`.
  *
  * @param inUse tells whether a pod needs a tree; such a tree stays until `removeUnusedTrees`
  * @throws ImageError `not-found`, `io`
@@ -23,7 +24,9 @@ export function removeImage(store: Store, key: string, inUse: (tree: string) => 
     renameSync(store.path('image', key), join(work.path, 'image'));
     moveIfPresent(store.blobPath(key), join(work.path, `blob-${key}`), !image.layers.includes(key));
     const needed = treesOfImages(store);
-    for (const id of trees) if (!needed.has(id) && !inUse(id)) moveTree(store, work, id);
+    unlessImporting(store, () => {
+      for (const id of trees) if (!needed.has(id) && !inUse(id)) moveTree(store, work, id);
+    });
     forgetFiles(store, key);
     forgetRemotes(store, key);
   });
@@ -31,8 +34,8 @@ export function removeImage(store: Store, key: string, inUse: (tree: string) => 
 
 /**
  * Removes the trees and blobs that no image and no pod needs and that came into the store before
- * `before` (milliseconds since the epoch), because an import in progress may be about to need newer
- * ones. Returns the ids of the trees.
+ * `before` (milliseconds since the epoch); none while something is being imported, which may be about
+ * to need them. Returns the ids of the trees.
  */
 export function removeUnusedTrees(
   store: Store,
@@ -40,21 +43,32 @@ export function removeUnusedTrees(
   before: number,
 ): string[] {
   if (!existsSync(store.path('tree'))) return [];
-  return takeOut(store, 'remove unused trees', (work) => {
-    const images = store.list();
-    const needed = treesOfImages(store);
-    const isOld = (path: string): boolean => statSync(path).ctimeMs < before;
-    const unused = readdirSync(store.path('tree')).filter(
-      (id) => !needed.has(id) && !inUse(id) && isOld(store.path('tree', id)),
-    );
-    for (const id of unused) moveTree(store, work, id);
-    // A command that was killed between two renames left its blob alone.
-    const known = new Set([...images.map(({ key }) => key), ...readdirSync(store.path('tree'))]);
-    for (const id of readdirSync(store.path('blob')))
-      if (!known.has(id) && isOld(store.blobPath(id)))
-        renameSync(store.blobPath(id), join(work.path, `blob-${id}`));
-    return unused;
+  const removed: string[] = [];
+  takeOut(store, 'remove unused trees', (work) => {
+    unlessImporting(store, () => removed.push(...takeUnused(store, work, inUse, before)));
   });
+  return removed;
+}
+
+function takeUnused(
+  store: Store,
+  work: Workspace,
+  inUse: (tree: string) => boolean,
+  before: number,
+): string[] {
+  const images = store.list();
+  const needed = treesOfImages(store);
+  const isOld = (path: string): boolean => statSync(path).ctimeMs < before;
+  const unused = readdirSync(store.path('tree')).filter(
+    (id) => !needed.has(id) && !inUse(id) && isOld(store.path('tree', id)),
+  );
+  for (const id of unused) moveTree(store, work, id);
+  // A command that was killed between two renames left its blob alone.
+  const known = new Set([...images.map(({ key }) => key), ...readdirSync(store.path('tree'))]);
+  for (const id of readdirSync(store.path('blob')))
+    if (!known.has(id) && isOld(store.blobPath(id)))
+      renameSync(store.blobPath(id), join(work.path, `blob-${id}`));
+  return unused;
 }
 
 /**

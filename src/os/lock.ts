@@ -35,8 +35,7 @@ export function tryLockFolder(path: string, kind: 'shared' | 'exclusive'): Lock 
 
 /** Waits for a lock on a file, which is created when missing and never removed. */
 export function lockFile(path: string, kind: 'shared' | 'exclusive'): Lock {
-  ensureFolder(dirname(path));
-  const fd = openSync(path, constants.O_RDWR | constants.O_CREAT, 0o640);
+  const fd = openLock(path);
   try {
     flock(fd, kind, true);
     return held(fd);
@@ -44,4 +43,22 @@ export function lockFile(path: string, kind: 'shared' | 'exclusive'): Lock {
     closeSync(fd);
     throw error;
   }
+}
+
+/** The same without waiting; undefined when another has it. */
+export function tryLockFile(path: string, kind: 'shared' | 'exclusive'): Lock | undefined {
+  const fd = openLock(path);
+  try {
+    if (flock(fd, kind, false)) return held(fd);
+  } catch (error) {
+    closeSync(fd);
+    throw error;
+  }
+  closeSync(fd);
+  return undefined;
+}
+
+function openLock(path: string): number {
+  ensureFolder(dirname(path));
+  return openSync(path, constants.O_RDWR | constants.O_CREAT, 0o640);
 }

@@ -57,7 +57,9 @@ export async function preparePod(request: PrepareRequest): Promise<HeldPod> {
     try {
       const layers: string[][] = [];
       for (const image of request.images) layers.push(await layersOf(request.store, image));
-      fill(held.pod, request, layers);
+      const { stage1, store } = request;
+      const stage1Layers = stage1.kind === 'stored' ? await layersOf(store, stage1.image) : [];
+      fill(held.pod, request, layers, stage1Layers);
     } finally {
       trees.release();
     }
@@ -102,11 +104,16 @@ function tryCreatePod(dataDir: string): HeldPod | undefined {
   return { pod: { uuid, group: 'prepare', folder, state: 'preparing' }, lock };
 }
 
-function fill(pod: Pod, request: PrepareRequest, layersOfImages: readonly string[][]): void {
+function fill(
+  pod: Pod,
+  request: PrepareRequest,
+  layersOfImages: readonly string[][],
+  stage1Layers: readonly string[],
+): void {
   const path = (name: string) => join(pod.folder, name);
   const overlay = !request.noOverlay && canOverlay(request);
   mkdirSync(path(POD_FILES.status), { recursive: true, mode: 0o755 });
-  installStage1(request.store, request.stage1, pod.folder);
+  installStage1(request.store, request.stage1, stage1Layers, pod.folder);
   request.manifest.apps.forEach((app, index) => {
     const [image, ids] = [request.images[index], layersOfImages[index]];
     if (!image || !ids) throw new PodError('start-failed', `app "${app.name}" has no image`);

@@ -35,12 +35,20 @@ export function ownStage1(nameOrFile: string): Stage1Choice | undefined {
   return undefined;
 }
 
-/** Puts a stage1 into a pod's folder. Our own lays out its root itself when the pod starts. */
-export function installStage1(store: Store, choice: Stage1Choice, podFolder: string): void {
+/**
+ * Puts a stage1 into a pod's folder; `layers` are the ids of the trees of a stored one. Our own lays out
+ * its root itself when the pod starts.
+ */
+export function installStage1(
+  store: Store,
+  choice: Stage1Choice,
+  layers: readonly string[],
+  podFolder: string,
+): void {
   const manifest = choice.kind === 'own' ? OWN[choice.flavour].manifest : choice.image.manifest;
   if (choice.kind === 'stored') {
-    const layers = choice.image.layers.map((id) => store.treeRoot(id));
-    copyLayers(layers, join(podFolder, POD_FILES.stage1Root), join(podFolder, 'merged'));
+    const roots = layers.map((id) => store.treeRoot(id));
+    copyLayers(roots, join(podFolder, POD_FILES.stage1Root), join(podFolder, 'merged'));
     writeFileSync(join(podFolder, 'stage1TreeStoreID'), `${choice.image.layers.join('\n')}\n`, {
       mode: 0o640,
     });

@@ -4,6 +4,7 @@ import { ImageError } from '../error.ts';
 import { type LocalImage, storeLocalImage } from '../local-image.ts';
 import { checkManifestType, checkPartTypes } from '../oci-layout.ts';
 import { type OciManifest, parseConfig, parseManifest } from '../oci-schema.ts';
+import { whileImporting } from '../publish.ts';
 import { type RemoteRecord, readRemote, writeRemote } from '../remote-record.ts';
 import type { FetchOptions } from '../resolve-options.ts';
 import type { Store, StoredImage } from '../store.ts';
@@ -160,8 +161,10 @@ async function fetchImage(
       },
     })),
   };
-  await fetchLayers(store, registry, withDiffIds(image, manifest), { ...options, where });
-  return storeLocalImage(store, image, options.warn);
+  return whileImporting(store, async () => {
+    await fetchLayers(store, registry, withDiffIds(image, manifest), { ...options, where });
+    return storeLocalImage(store, image, options.warn);
+  });
 }
 
 function checkParts(manifest: OciManifest, where: string): void {

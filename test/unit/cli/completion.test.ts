@@ -24,6 +24,12 @@ describe('in bash', () => {
   it('offers the members of a group', () => {
     expect(offers('rkt', 'image', 'b')).toContain('build');
   });
+  it('offers what is below a command that is one itself, and its flags', () => {
+    expect(offers('rkt', 'trust', 'l')).toContain('list');
+    expect(offers('rkt', 'trust', 'r')).toContain('rm');
+    expect(offers('rkt', 'trust', '--pre')).toEqual(['--prefix=']);
+    expect(offers('rkt', 'trust', 'list', '--for')).toEqual(['--format=']);
+  });
   it('offers the flags of the command and the global ones', () => {
     expect(offers('rkt', 'stop', '--f')).toEqual(['--force']);
     expect(offers('rkt', 'image', 'list', '--no')).toEqual(['--no-legend']);
