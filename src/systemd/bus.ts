@@ -1,4 +1,11 @@
-import { DBusError, Message, type MessageBus, MessageType, systemBus } from 'dbus-next';
+import {
+  DBusError,
+  Message,
+  type MessageBus,
+  MessageFlag,
+  MessageType,
+  systemBus,
+} from 'dbus-next';
 import { SystemdError } from './error.ts';
 
 /** A method of a bus object. */
@@ -8,6 +15,32 @@ export interface BusMethod {
   readonly interface: string;
   readonly member: string;
 }
+
+/** A method call that somebody made to this process. */
+export interface BusCall {
+  /** The caller's unique name. */
+  readonly sender: string;
+  readonly path: string;
+  /** Empty when the caller left it out. */
+  readonly interface: string;
+  readonly member: string;
+  readonly signature: string;
+  readonly body: unknown[];
+  /** The caller puts up with being asked for a password. */
+  readonly interactive: boolean;
+}
+
+/** What a call is answered: values by a signature, or an error by its name. */
+export type BusAnswer =
+  | { readonly signature: string; readonly body: unknown[] }
+  | { readonly error: string; readonly message: string };
+
+/** D-Bus specification, "Header Fields": ALLOW_INTERACTIVE_AUTHORIZATION. */
+const ALLOW_INTERACTIVE = 4;
+
+/** RequestName: the caller does not wait in a queue; it is the primary owner. */
+const DO_NOT_QUEUE = 4;
+const PRIMARY_OWNER = 1;
 
 /** How long a call may take, in milliseconds; what takes longer ends with a signal of its own. */
 const CALL_TIMEOUT = 25_000;
@@ -48,7 +81,12 @@ export class SystemBus {
   }
 
   /** Calls a method; `body` matches `signature`, with 64-bit integers as BigInt. */
-  async call(method: BusMethod, signature = '', body: unknown[] = []): Promise<unknown[]> {
+  async call(
+    method: BusMethod,
+    signature = '',
+    body: unknown[] = [],
+    timeout = CALL_TIMEOUT,
+  ): Promise<unknown[]> {
     const what = `call ${method.interface}.${method.member}`;
     const reply = this.#bus.call(new Message({ ...method, signature, body }));
     const answer = await this.#limited(
@@ -57,6 +95,7 @@ export class SystemBus {
         const reason = error instanceof DBusError ? error.text : error;
         throw new SystemdError('refused', `cannot ${what}: ${reason}`, error);
       }),
+      timeout,
     );
     return answer?.body ?? [];
   }
@@ -83,13 +122,64 @@ export class SystemBus {
     };
   }
 
+  /** Takes a well-known name. Throws SystemdError `refused` when another process has it. */
+  async requestName(name: string): Promise<void> {
+    const [result] = await this.call({ ...DBUS, member: 'RequestName' }, 'su', [
+      name,
+      DO_NOT_QUEUE,
+    ]);
+    if (result !== PRIMARY_OWNER)
+      throw new SystemdError('refused', `cannot take the bus name ${name}: another process has it`);
+  }
+
+  /** Has every method call that arrives answered; the handler never throws. */
+  serve(handler: (call: BusCall) => Promise<BusAnswer>): void {
+    this.#bus.addMethodHandler((message: Message) => {
+      const call = {
+        sender: message.sender,
+        path: message.path,
+        interface: message.interface ?? '',
+        member: message.member,
+        signature: message.signature,
+        body: message.body,
+        interactive: (message.flags & ALLOW_INTERACTIVE) !== 0,
+      };
+      handler(call).then((answer) => this.#reply(message, answer));
+      return true;
+    });
+  }
+
+  /** Sends a signal to whoever listens. */
+  emit(signal: Omit<BusMethod, 'destination'>, signature: string, body: unknown[]): void {
+    if (this.#ended) return;
+    const { path, interface: iface, member } = signal;
+    this.#bus.send(Message.newSignal(path, iface, member, signature, body));
+  }
+
+  #reply(call: Message, answer: BusAnswer): void {
+    if (this.#ended || (call.flags & MessageFlag.NO_REPLY_EXPECTED) !== 0) return;
+    this.#bus.send(
+      'error' in answer
+        ? new Message({
+            type: MessageType.ERROR,
+            // The library's types take it for a string, its code does not.
+            replySerial: call.serial as unknown as string,
+            destination: call.sender,
+            errorName: answer.error,
+            signature: 's',
+            body: [answer.message],
+          })
+        : Message.newMethodReturn(call, answer.signature, answer.body),
+    );
+  }
+
   close(): void {
     this.#ended ??= new SystemdError('no-bus', 'the connection to the system bus is closed');
     this.#bus.disconnect();
   }
 
   /** The promise, unless its time runs out or the connection ends first. */
-  async #limited<T>(what: string, promise: Promise<T>): Promise<T> {
+  async #limited<T>(what: string, promise: Promise<T>, timeout = CALL_TIMEOUT): Promise<T> {
     if (this.#ended) throw this.#ended;
     let abandon: (error: Error) => void = () => {};
     const abandoned = new Promise<never>((_, reject) => {
@@ -98,9 +188,9 @@ export class SystemBus {
     this.#abandon.add(abandon);
     const late = new SystemdError(
       'timeout',
-      `cannot ${what}: no answer within ${CALL_TIMEOUT / 1000} s`,
+      `cannot ${what}: no answer within ${timeout / 1000} s`,
     );
-    const timer = setTimeout(() => abandon(late), CALL_TIMEOUT);
+    const timer = setTimeout(() => abandon(late), timeout);
     try {
       return await Promise.race([promise, abandoned]);
     } finally {

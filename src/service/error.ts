@@ -1,0 +1,36 @@
+import { DomainError } from '../os/error.ts';
+
+export type ServiceErrorCode =
+  | 'AccessDenied'
+  | 'NoSuchPod'
+  | 'NoSuchImage'
+  | 'NoSuchKey'
+  | 'NoSuchTransfer'
+  | 'InvalidArgument'
+  | 'WrongState'
+  | 'InUse'
+  | 'Failed';
+
+/** What a caller of the API is told: `io.rkt.Rkt1.Error.CODE`, and one line. */
+export class ServiceError extends DomainError<ServiceErrorCode> {}
+
+/** Any failure as the API tells it: a line for the caller, nothing of how we are built. */
+export function asServiceError(error: unknown): ServiceError {
+  if (error instanceof ServiceError) return error;
+  if (error instanceof DomainError) {
+    const code = CODES.get(error.code) ?? 'Failed';
+    return new ServiceError(code, error.message, error);
+  }
+  return new ServiceError('Failed', error instanceof Error ? error.message : String(error), error);
+}
+
+/** Codes of the other domains that a caller can do something about. */
+const CODES = new Map<string, ServiceErrorCode>([
+  ['no-such-pod', 'NoSuchPod'],
+  ['ambiguous-uuid', 'InvalidArgument'],
+  ['bad-uuid', 'InvalidArgument'],
+  ['wrong-state', 'WrongState'],
+  ['busy', 'InUse'],
+  ['not-found', 'NoSuchImage'],
+  ['syntax', 'InvalidArgument'],
+]);
