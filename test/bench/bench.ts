@@ -2,6 +2,7 @@ import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { run, until } from './command.ts';
+import { fetches } from './fetch.ts';
 import { buildAci, IMAGE, makeBigImage, makeRootfs, multiplyPods, rkt } from './fixtures.ts';
 import { measure, type Subject, type Timing } from './hyperfine.ts';
 import { family, matching, type Process, pss } from './memory.ts';
@@ -301,6 +302,14 @@ try {
   once(podmanPeer);
   await memory(podmanPeer, dockerPeer);
   imports();
+  await fetches({
+    work,
+    rkt: (data) => rkt(node, bench, data),
+    podman: podmanPeer?.client,
+    group: (title, subjects) => group(title, subjects, { rounds, runs: 1 }),
+    budget,
+    missing: (what) => notes.push(`MISSING: ${what}`),
+  });
 } finally {
   await podmanPeer?.stop();
   await dockerPeer?.stop();
