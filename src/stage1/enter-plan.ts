@@ -3,7 +3,7 @@ import { capabilityNumber } from '../appc/capabilities.ts';
 import { leaveSessionKeyring, SyscallError, seccompFilters } from '../os/syscalls.ts';
 import type { EnterRecord } from './enter-record.ts';
 import type { EnterPlan } from './enter-steps.ts';
-import { type EnterTarget, namespaceOf, statusField } from './enter-target.ts';
+import { type EnterTarget, namespaceOf, type Process, statusField } from './enter-target.ts';
 import { Stage1Error } from './error.ts';
 
 /** What is to run in an app. */
@@ -23,14 +23,14 @@ export type Confinement = Pick<
 
 /** @throws Stage1Error when something about it cannot be found out: nothing is left out */
 export function confinementOf(target: EnterTarget, record: EnterRecord, app: string): Confinement {
-  const { podPid, mainPid } = target;
-  const pods = BigInt(`0x${statusField(podPid, 'CapBnd')}`);
+  const { pod, main } = target;
+  const pods = BigInt(`0x${statusField(pod, 'CapBnd')}`);
   const given = record.capabilities?.reduce((mask, name) => mask | bit(name), 0n) ?? pods;
   return {
     capabilities: given & pods,
     lastCapability: Number(readFileSync('/proc/sys/kernel/cap_last_cap', 'utf8')),
-    noNewPrivileges: record.noNewPrivileges || statusField(mainPid, 'NoNewPrivs') === '1',
-    filters: filtersOf(mainPid, record, app),
+    noNewPrivileges: record.noNewPrivileges || statusField(main, 'NoNewPrivs') === '1',
+    filters: filtersOf(main, record, app),
   };
 }
 
@@ -38,8 +38,8 @@ function bit(capability: string): bigint {
   return 1n << BigInt(capabilityNumber(capability));
 }
 
-function filtersOf(pid: number, { filtered }: EnterRecord, app: string): EnterPlan['filters'] {
-  const mode = statusField(pid, 'Seccomp');
+function filtersOf(main: Process, { filtered }: EnterRecord, app: string): EnterPlan['filters'] {
+  const mode = statusField(main, 'Seccomp');
   if (mode === '0' && !filtered) return [];
   const failure = (why: string, cause?: unknown) =>
     new Stage1Error(
@@ -49,7 +49,10 @@ function filtersOf(pid: number, { filtered }: EnterRecord, app: string): EnterPl
     );
   if (mode !== '2') throw failure('it does not run under its filter of system calls');
   try {
-    return seccompFilters(pid);
+    const filters = seccompFilters(main.pid);
+    // It is there still: the pid was its own all the time.
+    statusField(main, 'Seccomp');
+    return filters;
   } catch (error) {
     if (!(error instanceof SyscallError)) throw error;
     const why =
@@ -61,9 +64,10 @@ function filtersOf(pid: number, { filtered }: EnterRecord, app: string): EnterPl
 }
 
 /** What this process itself takes over from the app, since its children inherit it. */
-export function takeOver({ mainPid }: EnterTarget): void {
-  const score = (pid: number | 'self') => readFileSync(`/proc/${pid}/oom_score_adj`, 'utf8');
-  if (score(mainPid) !== score('self')) writeFileSync('/proc/self/oom_score_adj', score(mainPid));
+export function takeOver({ main }: EnterTarget): void {
+  const score = (proc: string) => readFileSync(`${proc}/oom_score_adj`, 'utf8');
+  const wanted = score(main.proc);
+  if (wanted !== score('/proc/self')) writeFileSync('/proc/self/oom_score_adj', wanted);
   leaveSessionKeyring();
 }
 
@@ -74,17 +78,17 @@ export interface EnterDescriptors {
 }
 
 /** Opens the namespaces of an app that are not ours; `first` is the place of the first of them. */
-export function openTarget({ podPid, mainPid }: EnterTarget, first: number): EnterDescriptors {
+export function openTarget({ pod, main }: EnterTarget, first: number): EnterDescriptors {
   const fds: number[] = [];
   const open = (path: string) => first + fds.push(openSync(path, 'r')) - 1;
-  const foreign = (pid: number, kind: string) =>
-    namespaceOf(pid, kind) === namespaceOf('self', kind)
+  const foreign = ({ proc }: Process, kind: string) =>
+    namespaceOf(proc, kind) === namespaceOf(undefined, kind)
       ? []
-      : [{ kind, fd: open(`/proc/${pid}/ns/${kind}`) }];
-  const [user] = foreign(podPid, 'user');
+      : [{ kind, fd: open(`${proc}/ns/${kind}`) }];
+  const [user] = foreign(pod, 'user');
   const namespaces = [
-    ...['ipc', 'uts', 'net', 'cgroup', 'pid'].flatMap((kind) => foreign(podPid, kind)),
-    ...foreign(mainPid, 'mnt'),
+    ...['ipc', 'uts', 'net', 'cgroup', 'pid'].flatMap((kind) => foreign(pod, kind)),
+    ...foreign(main, 'mnt'),
   ];
   const descriptors = first + fds.length;
   return { fds, plan: { descriptors, userNamespace: user?.fd, namespaces } };
@@ -119,16 +123,16 @@ function candidates(file: string, path: string): string[] {
 }
 
 /** The app's security label in the form that execve is told it in; undefined when it is ours. */
-export function labelOf({ mainPid }: EnterTarget): string | undefined {
-  const label = currentLabel(mainPid);
-  if (label === undefined || label === currentLabel('self')) return undefined;
+export function labelOf({ main }: EnterTarget): string | undefined {
+  const label = currentLabel(main.proc);
+  if (label === undefined || label === currentLabel('/proc/self')) return undefined;
   const apparmor = /^(.*) \((?:enforce|complain|kill|unconfined|mixed|user)\)$/.exec(label)?.[1];
   return apparmor === undefined ? label : `exec ${apparmor}`;
 }
 
-function currentLabel(pid: number | 'self'): string | undefined {
+function currentLabel(proc: string): string | undefined {
   try {
-    return readFileSync(`/proc/${pid}/attr/current`, 'utf8').replace(/[\0\n]+$/, '');
+    return readFileSync(`${proc}/attr/current`, 'utf8').replace(/[\0\n]+$/, '');
   } catch {
     // This kernel labels nothing.
     return undefined;
@@ -136,8 +140,8 @@ function currentLabel(pid: number | 'self'): string | undefined {
 }
 
 /** The number on the host of a user of the pod's: user_namespaces(7), uid_map. */
-export function hostUid(podPid: number, uid: number): number {
-  for (const line of readFileSync(`/proc/${podPid}/uid_map`, 'utf8').trim().split('\n')) {
+export function hostUid({ pod }: EnterTarget, uid: number): number {
+  for (const line of readFileSync(`${pod.proc}/uid_map`, 'utf8').trim().split('\n')) {
     const [inside = 0, outside = 0, count = 0] = line.trim().split(/\s+/).map(Number);
     if (uid >= inside && uid < inside + count) return outside + uid - inside;
   }

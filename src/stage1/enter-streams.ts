@@ -99,8 +99,8 @@ class Terminal {
   #ended: Promise<void> = Promise.resolve();
   #restore: () => void = () => {};
 
-  constructor({ podPid, mainPid }: EnterTarget, owner: number) {
-    this.#main = openMultiplexer(podPid, mainPid);
+  constructor(target: EnterTarget, owner: number) {
+    this.#main = openMultiplexer(target);
     this.peer = openTerminalPeer(this.#main);
     fchownSync(this.peer, owner, fstatSync(this.peer).gid);
     this.#resize();
@@ -136,10 +136,10 @@ const PTMX_DEVICE = (5 << 8) | 2;
  * Opens a new terminal of the pod's through the app's own mount, so that it has the name there that
  * the pod knows it by. What the app may have put in the way is looked at before it is opened.
  */
-function openMultiplexer(podPid: number, mainPid: number): number {
-  const pods = statSync(`/proc/${podPid}/root/dev/pts/ptmx`);
+function openMultiplexer({ pod, main }: EnterTarget): number {
+  const pods = statSync(`${pod.proc}/root/dev/pts/ptmx`);
   let fd = -1;
-  onPathOfRoot(`/proc/${mainPid}/root`, '/dev/pts/ptmx', (path) => {
+  onPathOfRoot(`${main.proc}/root`, '/dev/pts/ptmx', (path) => {
     const { dev, rdev } = statSync(path);
     if (dev !== pods.dev || rdev !== PTMX_DEVICE)
       throw new Stage1Error(

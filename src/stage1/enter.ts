@@ -18,7 +18,7 @@ import { enterProgram, failedStep, REPORT_FD, REPORT_SIZE, type Step } from './e
 import { readEnterRecord } from './enter-record.ts';
 import { CGROUP_WANTED, enterSteps } from './enter-steps.ts';
 import { enterStreams } from './enter-streams.ts';
-import { cgroupFiles, differingLimits, findApp } from './enter-target.ts';
+import { cgroupFiles, differingLimits, findApp, holdProcess } from './enter-target.ts';
 import { Stage1Error } from './error.ts';
 
 /** A running app of a pod: contract 3.5, `enter`. */
@@ -42,11 +42,11 @@ export async function enterApp(where: EnterApp, command: EnterCommand): Promise<
       'unsupported',
       `cannot enter app "${app}": the pod was started by another version of rkt`,
     );
-  const target =
-    record.root === undefined ? findApp(podFolder, pid, app) : { podPid: pid, mainPid: pid };
+  const pod = holdProcess(pid);
+  const target = record.root === undefined ? findApp(podFolder, pod, app) : { pod, main: pod };
   takeOver(target);
   const own = processOf(record, command);
-  const streams = enterStreams(target, hostUid(target.podPid, own.uid));
+  const streams = enterStreams(target, hostUid(target, own.uid));
   const opened = openTarget(target, REPORT_FD + 1);
   const steps = enterSteps({
     ...own,
@@ -54,7 +54,7 @@ export async function enterApp(where: EnterApp, command: EnterCommand): Promise<
     ...opened.plan,
     root: record.root,
     label: labelOf(target),
-    limits: differingLimits(target.mainPid),
+    limits: differingLimits(target.main),
     terminal: streams.terminal,
   });
   const program = sealedProgram(enterProgram(steps));
@@ -63,7 +63,7 @@ export async function enterApp(where: EnterApp, command: EnterCommand): Promise<
     cwd: '/',
     env: {},
   });
-  const ended = supervise(child, cgroupFiles(target.mainPid));
+  const ended = supervise(child, cgroupFiles(target.main));
   for (const fd of [program, ...opened.fds]) closeSync(fd);
   streams.connect();
   passSignals(child);

@@ -239,7 +239,7 @@ describe('who a command is', () => {
 
   test("app exec: the app's user, groups and folder", async () => {
     const { stdout } = await exec(pod(), 'sh', '-c', script);
-    expect(stdout).toMatch(/^1000\n1001\nGroups:\s*7 8\s*\n\/home\/it\nblue one\ntwo\n$/);
+    expect(stdout).toMatch(/^1000\n1001\nGroups:\s*7 8 1001\s*\n\/home\/it\nblue one\ntwo\n$/);
   });
 
   test.each(['linux', undefined])('TERM is the caller’s (%s), else vt100', async (term) => {

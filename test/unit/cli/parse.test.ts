@@ -20,6 +20,14 @@ function images(...argv: string[]) {
   return parse('run', ...argv).images.map(({ reference, args }) => ({ reference, args }));
 }
 
+describe("a command whose words are another program's", () => {
+  it('takes no flags behind its first operand', () => {
+    const { args, flags } = parse('enter', '--app=a', 'uuid', 'ls', '--app=b', '--', '--help');
+    expect(flags.value('app')).toBe('a');
+    expect(args).toEqual(['uuid', 'ls', '--app=b', '--', '--help']);
+  });
+});
+
 describe('selecting a command', () => {
   it('takes an unambiguous prefix of each word', () => {
     expect(select('im', 'l', '--full')).toMatchObject({ path: 'image list', rest: ['--full'] });
