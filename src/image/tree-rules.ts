@@ -5,7 +5,7 @@ import type { TarEntry } from './tar-walker.ts';
 const PATH_MAX = 4096;
 const NAME_MAX = 255;
 /** These bound the memory that the paths of an archive take: those that only count, and the texts. */
-const ENTRY_LIMIT = 750_000;
+const ENTRY_LIMIT = 1_500_000;
 const TEXT_LIMIT = 16 << 20;
 
 /** `implied`: a folder that only the entries below it tell of. */
