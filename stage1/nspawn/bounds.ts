@@ -1,10 +1,10 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Isolator } from '../../src/appc/index.ts';
-import { enterFolder, type Hierarchy } from '../../src/os/cgroup.ts';
+import { enterFolder } from '../../src/os/cgroup.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
 import type { Supervision } from '../../src/systemd/host.ts';
-import { needControllers } from './controllers.ts';
+import { type Controllers, needControllers } from './controllers.ts';
 import { checkPodIsolators, selinuxContext } from './enforceable.ts';
 import { resourceLimits } from './limits.ts';
 import type { AppService } from './service.ts';
@@ -12,13 +12,12 @@ import { type OwnNamespaces, sysctlCommands } from './sysctl.ts';
 import { unitText } from './unit-text.ts';
 
 /** What bounds all apps of a pod together, and what that takes. */
-export interface PodBounds {
+export interface PodBounds extends Controllers {
   /** Units of the pod: file name → text. */
   readonly units: ReadonlyMap<string, string>;
   /** In the pod's root: what its first process runs before systemd; undefined when nothing. */
   readonly setup: string | undefined;
   readonly selinux: string | undefined;
-  readonly legacy: readonly Hierarchy[];
 }
 
 /** The program that `setup` is, in the pod. */
@@ -38,10 +37,13 @@ export function planBounds(
 ): PodBounds {
   checkPodIsolators(isolators);
   const limits = resourceLimits(isolators);
-  const legacy = needControllers([...limits, ...apps.flatMap((app) => app.limits)], supervisor);
+  const controllers = needControllers(
+    [...limits, ...apps.flatMap((app) => app.limits)],
+    supervisor,
+  );
   const commands = [
     // The container manager mounts them read-only, for containers that it trusts less than our PID 1.
-    ...legacy.map(({ name }) => `mount -o remount,bind,rw /sys/fs/cgroup/${name}`),
+    ...controllers.legacy.map(({ name }) => `mount -o remount,bind,rw /sys/fs/cgroup/${name}`),
     ...sysctlCommands(isolators, own),
   ];
   return {
@@ -49,7 +51,7 @@ export function planBounds(
     setup:
       commands.length > 0 ? `#!/bin/sh\nset -e\n${commands.join('\n')}\nexec "$@"\n` : undefined,
     selinux: selinuxContext(isolators),
-    legacy,
+    ...controllers,
   };
 }
 
@@ -60,9 +62,17 @@ export function writeSetup(root: string, { setup }: PodBounds): void {
   writeFileSync(join(root, SETUP), setup, { mode: 0o755 });
 }
 
-/** Without systemd on the host: moves this process into cgroups of the pod's own, noted for gc. */
+/**
+ * Without systemd on the host, once this process is in the pod's cgroup: gives that its controllers,
+ * or moves on to cgroups in them, noted for gc.
+ */
 export function enterControllers(podFolder: string, uuid: string, bounds: PodBounds): void {
-  if (bounds.legacy.length === 0) return;
-  const folders = bounds.legacy.map((hierarchy) => enterFolder(hierarchy, `rkt-${uuid}`));
+  const { legacy, handOn } = bounds;
+  if (handOn) {
+    const words = handOn.names.map((name) => `+${name}`).join(' ');
+    writeFileSync(join(handOn.folder, 'cgroup.subtree_control'), words);
+  }
+  if (legacy.length === 0) return;
+  const folders = legacy.map((hierarchy) => enterFolder(hierarchy, `rkt-${uuid}`));
   writeFileSync(join(podFolder, POD_FILES.controllers), `${folders.join('\n')}\n`, { mode: 0o640 });
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Hierarchy, hierarchies } from '../../src/os/cgroup.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -41,60 +41,61 @@ const NEEDS: Readonly<Record<string, Need>> = {
   TasksMax: { controller: 'pids', what: 'os/linux/tasks', legacyFile: 'tasks' },
 };
 
-/**
- * Sees to it that the pod gets the controllers for these settings. Gives the hierarchies of version
- * 1 that the pod's systemd is to have a cgroup in, and must be allowed to write.
- *
- * @throws Stage1Error `unsupported` when it will not
- */
+/** What it takes for the pod to get its controllers. */
+export interface Controllers {
+  /** Of version 1: the pod's systemd is to have a cgroup in them, and must be allowed to write. */
+  readonly legacy: readonly Hierarchy[];
+  /** Of version 2: the cgroup that a new one of the pod's own gets these from. */
+  readonly handOn: { readonly folder: string; readonly names: readonly string[] } | undefined;
+}
+
+/** @throws Stage1Error `unsupported` when the pod will not get the controllers for these settings */
 export function needControllers(
   settings: readonly Setting[],
   supervisor: Supervision,
-): Hierarchy[] {
+): Controllers {
   const needs = [...new Set(settings.flatMap(([name]) => NEEDS[name] ?? []))];
-  if (needs.length === 0) return [];
+  if (needs.length === 0) return { legacy: [], handOn: undefined };
   const mounted = hierarchies();
-  if (isUnifiedCgroup()) {
-    const own = mounted.find(({ name }) => name === '');
-    for (const need of needs) checkUnified(need, own, supervisor);
-    return [];
+  const unified = isUnifiedCgroup() ? mounted.find(({ name }) => name === '') : undefined;
+  if (unified) {
+    const folder = join(unified.mount, unified.own);
+    for (const need of needs) checkUnified(need, unified.mount, folder, supervisor);
+    const names = [...new Set(needs.map(({ controller }) => controller))];
+    return { legacy: [], handOn: supervisor === 'none' ? { folder, names } : undefined };
   }
   const found = needs.flatMap((need) => [
     findLegacy(need, mounted, supervisor),
     // systemd takes these two for one.
     ...(need.controller === 'cpu' ? mounted.filter(({ name }) => name === 'cpuacct') : []),
   ]);
-  return [...new Set(found)];
+  return { legacy: [...new Set(found)], handOn: undefined };
 }
 
-function checkUnified(need: Need, own: Hierarchy | undefined, supervisor: Supervision): void {
+function checkUnified(need: Need, mount: string, folder: string, supervisor: Supervision): void {
   const { controller } = need;
-  if (!own) throw unenforced(need, 'this host has no cgroups');
-  const folder = join(own.mount, own.own);
   const among = (path: string) => readFileSync(path, 'utf8').trim().split(' ').includes(controller);
-  if (!among(join(own.mount, 'cgroup.controllers')))
+  if (!among(join(mount, 'cgroup.controllers')))
     throw unenforced(
       need,
       `its kernel or whoever started it leaves out the controller ${controller}`,
     );
   if (supervisor === 'unit' && !among(join(folder, 'cgroup.controllers')))
     throw unenforced(need, `the unit has no ${controller} controller: set Delegate=yes in it`);
-  if (supervisor === 'none') enable(need, folder);
-  if (need.files && !hasFile(own.mount, need.files))
+  if (supervisor === 'none' && !canHandOn(folder))
+    throw unenforced(
+      need,
+      `the cgroup ${folder} has other processes, so that one below it gets no controllers: start rkt from a unit of systemd`,
+    );
+  if (need.files && !hasFile(mount, need.files))
     throw unenforced(need, `its kernel has none of ${need.files.join(', ')}`);
 }
 
-/** For a cgroup of our own below that of this process. */
-function enable(need: Need, folder: string): void {
-  try {
-    writeFileSync(join(folder, 'cgroup.subtree_control'), `+${need.controller}`);
-  } catch (cause) {
-    throw unenforced(
-      need,
-      `the controller ${need.controller} cannot be handed on from ${folder}, which has other processes: start rkt from a unit of systemd`,
-      cause,
-    );
-  }
+/** The root may have processes beside cgroups with controllers; it alone has no type. */
+function canHandOn(folder: string): boolean {
+  if (!existsSync(join(folder, 'cgroup.type'))) return true;
+  const pids = readFileSync(join(folder, 'cgroup.procs'), 'utf8').trim().split('\n');
+  return pids.every((pid) => pid === String(process.pid));
 }
 
 /** Whether cgroups have one of these files; the root has none of most kinds. */
@@ -116,7 +117,9 @@ function findLegacy(need: Need, mounted: readonly Hierarchy[], supervisor: Super
   return found;
 }
 
-function unenforced(need: Need, why: string, cause?: unknown): Stage1Error {
-  const message = `cannot enforce the isolator ${need.what} on this host: ${why}`;
-  return new Stage1Error('unsupported', message, cause);
+function unenforced(need: Need, why: string): Stage1Error {
+  return new Stage1Error(
+    'unsupported',
+    `cannot enforce the isolator ${need.what} on this host: ${why}`,
+  );
 }
