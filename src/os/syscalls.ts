@@ -260,14 +260,6 @@ export function chroot(root: string): void {
   process.chdir('/');
 }
 
-const F_SETFL = 4;
-
-/** fcntl(2) F_SETFL: every later write through this open file, whoever shares it, appends. */
-export function setAppend(fd: number): void {
-  const call = native('int fcntl(int fd, int command, int flag)');
-  check(call(fd, F_SETFL, constants.O_APPEND), 'fcntl', `of descriptor ${fd}`);
-}
-
 /** A pipe's [read end, write end], closed in children unless they are handed over: pipe2(2). */
 export function pipe(): [number, number] {
   const ends = new Int32Array(2);
