@@ -31,6 +31,7 @@ export {
   misplacedIsolator,
   otherIsolators,
 } from './isolators.ts';
+export { isMutable, mutableAnnotation } from './mutable.ts';
 export {
   isACIdentifier,
   isACName,
@@ -48,7 +49,6 @@ export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
 export {
   checkPodManifest,
   checkPodRequest,
-  mutableAnnotation,
   podManifest,
   specVersion,
 } from './pod-plan.ts';

@@ -1,15 +1,13 @@
 /** The pod manifest that a command line asks for, and the check of one that is given. */
 import { emptyExec, runtimeApp } from './app-plan.ts';
 import { AppcError } from './error.ts';
+import { mutableAnnotation } from './mutable.ts';
 import type { PodContext, PodRequest, ResolvedImage } from './pod-request.ts';
 import { type NamedApp, resolvePorts } from './ports.ts';
 import type { PodManifest } from './types.ts';
 
 /** The version of the spec that generated manifests follow. */
 export const specVersion = '0.8.11';
-
-/** Tells a stage1 whether apps may come and go; on every generated manifest. */
-export const mutableAnnotation = 'coreos.com/rkt/stage1/mutable';
 
 /**
  * Checks what can be checked before any image is found or folder made: that volumes have names of

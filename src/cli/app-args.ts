@@ -88,7 +88,8 @@ export function readUnique(
   return pairs;
 }
 
-function readMap(flags: Flags, name: string): Record<string, string> | undefined {
+/** The `NAME=VALUE` pairs of a flag as a map; undefined when it was not given. */
+export function readMap(flags: Flags, name: string): Record<string, string> | undefined {
   if (!flags.given(name)) return undefined;
   const pairs = readFlag(flags, name, (text) => parseNameValue(text));
   return Object.fromEntries(pairs.map(({ name: key, value }) => [key, value]));

@@ -1,4 +1,4 @@
-import type { PodInfo, PodSummary } from '../pod/info.ts';
+import type { AppInfo, PodInfo, PodSummary } from '../pod/info.ts';
 
 /** A pod as `list` and `status` print it in JSON (surface 1.6): times in s, those of apps in ns. */
 export function podJson(pod: PodInfo): unknown {
@@ -7,28 +7,33 @@ export function podJson(pod: PodInfo): unknown {
     state: pod.state,
     networks: pod.networks,
     app_names: pod.apps.map((app) => app.name),
-    apps: pod.apps.map((app) => ({
-      name: app.name,
-      state: app.state,
-      created_at: nanoseconds(app.createdAt),
-      started_at: nanoseconds(app.startedAt),
-      finished_at: nanoseconds(app.finishedAt),
-      exit_code: app.exitCode,
-      exit_signal: app.exitSignal,
-      image_id: app.imageId,
-      mounts: app.mounts.map(({ name, containerPath, hostPath, readOnly }) => ({
-        name,
-        container_path: containerPath,
-        host_path: hostPath,
-        read_only: readOnly,
-      })),
-      user_annotations: app.userAnnotations,
-      user_labels: app.userLabels,
-    })),
+    apps: pod.apps.map(appJson),
     created_at: seconds(pod.createdAt),
     started_at: seconds(pod.startedAt),
     user_annotations: pod.userAnnotations,
     user_labels: pod.userLabels,
+  };
+}
+
+/** An app as it is printed in JSON, alone or within its pod. */
+export function appJson(app: AppInfo): unknown {
+  return {
+    name: app.name,
+    state: app.state,
+    created_at: nanoseconds(app.createdAt),
+    started_at: nanoseconds(app.startedAt),
+    finished_at: nanoseconds(app.finishedAt),
+    exit_code: app.exitCode,
+    exit_signal: app.exitSignal,
+    image_id: app.imageId,
+    mounts: app.mounts.map(({ name, containerPath, hostPath, readOnly }) => ({
+      name,
+      container_path: containerPath,
+      host_path: hostPath,
+      read_only: readOnly,
+    })),
+    user_annotations: app.userAnnotations,
+    user_labels: app.userLabels,
   };
 }
 

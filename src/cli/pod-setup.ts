@@ -40,7 +40,7 @@ export async function preparePodFor(
 }
 
 /** Records in the pod which protections it was made without. */
-function withInsecureOptions(manifest: PodManifest, { globals }: Context): PodManifest {
+export function withInsecureOptions(manifest: PodManifest, { globals }: Context): PodManifest {
   if (globals.insecure.size === 0) return manifest;
   const value = [...globals.insecure].join(',');
   const annotation = { name: 'coreos.com/rkt/insecure-options', value };
@@ -98,7 +98,8 @@ async function givenContent(store: Store, path: string): Promise<PodContent> {
   return { manifest: { ...given, apps }, images, givenManifest };
 }
 
-async function findStage1(
+/** The stage1 image that a command line or the configuration chooses. */
+export async function findStage1(
   store: Store,
   choice: Stage1Choice | undefined,
   { config }: Context,

@@ -164,7 +164,8 @@ function checkMounts({ apps, volumes, mounts }: PodRequest): void {
       throw usageError(`dangling mount point "${path}": volume "${volume}" not found`);
 }
 
-function stage1Choice(flags: Flags): Stage1Choice | undefined {
+/** The one `--stage1-…` flag that was given. */
+export function stage1Choice(flags: Flags): Stage1Choice | undefined {
   const kinds = (['url', 'path', 'name', 'hash', 'from-dir'] as const).filter((kind) =>
     flags.given(`stage1-${kind}`),
   );

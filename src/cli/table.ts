@@ -1,3 +1,4 @@
+import { appCommands } from './app-table.ts';
 import type { CommandSpec, FlagSpec } from './command.ts';
 import {
   formatFlag,
@@ -308,6 +309,7 @@ export const commands: readonly CommandSpec[] = [
     rootOnly: true,
     load: () => import('./commands/enter.ts'),
   },
+  ...appCommands,
   {
     path: 'app exec',
     group: 'Pods',

@@ -83,6 +83,7 @@ export const MS = {
   BIND: 4096,
   REC: 16384,
   SLAVE: 1 << 19,
+  SHARED: 1 << 20,
 } as const;
 
 /** mount(2). The process must own its mount namespace (see `unshareMounts`). */
@@ -135,6 +136,11 @@ export function unmount(target: string): void {
 export function unshareMounts(): void {
   check(native('int unshare(int flags)')(0x00020000), 'unshare', 'of the mount namespace');
   mount('none', '/', '', MS.REC | MS.SLAVE);
+}
+
+/** Has what is mounted later in this mount namespace appear in those made from it as well. */
+export function shareMounts(): void {
+  mount('none', '/', '', MS.REC | MS.SHARED);
 }
 
 const SYS_openat2 = 437;

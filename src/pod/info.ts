@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { PodManifest, RuntimeApp } from '../appc/index.ts';
+import { isMutable } from '../appc/mutable.ts';
 import { readIfExists } from '../os/files.ts';
 import {
   appSignal,
@@ -98,17 +99,17 @@ function appSummary(pod: Pod, { name, image }: RuntimeApp): AppSummary {
   return { name, imageId: image.id, imageName: imageName(pod, name) };
 }
 
-function appInfos(
-  pod: Pod,
-  manifest: PodManifest,
-  times: { readonly createdAt?: Date; readonly startedAt?: Date },
-): AppInfo[] {
+function appInfos(pod: Pod, manifest: PodManifest, times: Times): AppInfo[] {
   const statuses = appStatuses(pod.folder);
+  const mutable = isMutable(manifest);
   const isDead = pod.group === 'exited-garbage' || pod.state === 'exited';
   return manifest.apps.map((app) => {
     const exitCode = statuses.get(app.name);
     const exitSignal = exitCode === undefined ? undefined : appSignal(pod.folder, app.name);
-    const state = appState(pod, exitCode, times.startedAt);
+    const ownTimes = mutable ? markedTimes(pod.folder, app.name) : times;
+    const state = mutable
+      ? laterAppState(exitCode, isDead, ownTimes)
+      : appState(pod, exitCode, times.startedAt);
     const finishedAt =
       exitCode !== undefined
         ? mtime(pod.folder, `${POD_FILES.status}/${app.name}`)
@@ -118,8 +119,8 @@ function appInfos(
     return {
       ...appSummary(pod, app),
       state,
-      ...(times.createdAt ? { createdAt: times.createdAt } : {}),
-      ...(times.startedAt ? { startedAt: times.startedAt } : {}),
+      ...(ownTimes.createdAt ? { createdAt: ownTimes.createdAt } : {}),
+      ...(ownTimes.startedAt ? { startedAt: ownTimes.startedAt } : {}),
       ...(finishedAt ? { finishedAt } : {}),
       ...(exitCode !== undefined ? { exitCode } : {}),
       ...(exitSignal !== undefined ? { exitSignal } : {}),
@@ -136,6 +137,25 @@ function appInfos(
       userLabels: app.app?.userLabels ?? {},
     };
   });
+}
+
+interface Times {
+  readonly createdAt?: Date;
+  readonly startedAt?: Date;
+}
+
+/** In a mutable pod each app has times of its own, those of its marks. */
+function markedTimes(folder: string, app: string): Times {
+  const createdAt = mtime(folder, `${POD_FILES.status}/${app}-created`);
+  const startedAt = mtime(folder, `${POD_FILES.status}/${app}-started`);
+  return { ...(createdAt ? { createdAt } : {}), ...(startedAt ? { startedAt } : {}) };
+}
+
+/** The state of an app in a mutable pod (surface 14.3). */
+function laterAppState(exitCode: number | undefined, isDead: boolean, times: Times): AppState {
+  if (isDead || exitCode !== undefined) return 'exited';
+  if (!times.createdAt) return 'unknown';
+  return times.startedAt ? 'running' : 'created';
 }
 
 function appState(pod: Pod, exitCode: number | undefined, startedAt: Date | undefined): AppState {

@@ -14,8 +14,24 @@ export type Stage1Choice =
   | { readonly kind: 'own'; readonly flavour: 'nspawn' | 'fly' }
   | { readonly kind: 'stored'; readonly image: StoredImage };
 
-const OWN: Record<'nspawn' | 'fly', { manifest: ImageManifest; load(): Promise<Stage1> }> = {
-  nspawn: { manifest: nspawn, load: () => import('../../stage1/nspawn/run.ts') },
+/** What a stage1 of our own does with the apps of a running pod. */
+export type Stage1Apps = Pick<
+  typeof import('../../stage1/nspawn/mutable.ts'),
+  'addApp' | 'removeApp' | 'startApp' | 'stopApp'
+>;
+
+interface OwnStage1 {
+  readonly manifest: ImageManifest;
+  load(): Promise<Stage1>;
+  loadApps?(): Promise<Stage1Apps>;
+}
+
+const OWN: Record<'nspawn' | 'fly', OwnStage1> = {
+  nspawn: {
+    manifest: nspawn,
+    load: () => import('../../stage1/nspawn/run.ts'),
+    loadApps: () => import('../../stage1/nspawn/mutable.ts'),
+  },
   fly: { manifest: fly, load: () => import('../../stage1/fly/run.ts') },
 };
 
@@ -69,6 +85,14 @@ export async function loadOwnStage1(
   podFolder: string,
 ): Promise<Stage1 | undefined> {
   return ownStage1Of(manifest, podFolder)?.load();
+}
+
+/** The same for the apps of a running pod; undefined for a stage1 that the pod brought along. */
+export async function loadStage1Apps(
+  manifest: ImageManifest,
+  podFolder: string,
+): Promise<Stage1Apps | undefined> {
+  return ownStage1Of(manifest, podFolder)?.loadApps?.();
 }
 
 function ownStage1Of(manifest: ImageManifest, podFolder: string) {

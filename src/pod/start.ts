@@ -1,9 +1,10 @@
-import { mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { storedImageManifest } from '../appc/index.ts';
+import { isMutable } from '../appc/mutable.ts';
 import { Store } from '../image/store.ts';
 import { readIfExists } from '../os/files.ts';
-import { execve, forbidDevices, MS, mount, unshareMounts } from '../os/syscalls.ts';
+import { execve, forbidDevices, MS, mount, shareMounts, unshareMounts } from '../os/syscalls.ts';
 import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../stage1/contract.ts';
 import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
@@ -35,11 +36,22 @@ export async function startPod(
   held: HeldPod,
   request: StartRequest,
 ): Promise<never> {
+  const mutable = isMutable(readPodManifest(held.pod.folder));
+  return becomePod(
+    dataDir,
+    held,
+    mutable ? { ...request, run: { ...request.run, mutable } } : request,
+  );
+}
+
+async function becomePod(dataDir: string, held: HeldPod, request: StartRequest): Promise<never> {
   const pod = enterRun(dataDir, held.pod);
   // What is made for the apps is theirs to read, whatever the caller keeps from others.
   process.umask(0o022);
   process.chdir(pod.folder);
   unshareMounts();
+  // Apps that come later are mounted here, and have to appear in the pod.
+  if (request.run.mutable) shareMounts();
   mountApps(dataDir, pod);
   writeHostFiles(pod, request);
   const run = request.mdsRegister
@@ -59,6 +71,9 @@ export async function startPod(
       run,
     );
 
+  if (request.run.mutable)
+    for (const name of ['app/add', 'app/rm', 'app/start', 'app/stop'] as const)
+      entryPoint(manifest, name);
   const path = join(POD_FILES.stage1Root, entryPoint(manifest, 'run'));
   const { argv, dropped } = runArgv(pod.uuid, run, interfaceVersion(manifest));
   for (const option of dropped)
@@ -79,23 +94,26 @@ function enterRun(dataDir: string, pod: Pod): Pod {
 }
 
 function mountApps(dataDir: string, pod: Pod): void {
-  const apps = readPodManifest(pod.folder).apps;
-  const root = (app: string) => join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
-  if (readIfExists('overlay-prepared') === undefined) {
-    for (const { name } of apps) bindWithoutDevices(root(name));
-    return;
-  }
-  const problem = overlayProblem(dataDir);
+  const problem = existsSync('overlay-prepared') ? overlayProblem(dataDir) : undefined;
   if (problem)
     throw new PodError('no-overlay', `unable to run prepared overlay-enabled pod: ${problem}`);
   const store = new Store(dataDir);
-  for (const { name } of apps) {
-    const ids = readFileSync(join('appsinfo', name, 'treeStoreID'), 'utf8')
-      .trim()
-      .split('\n');
-    const layers = ids.map((id) => store.treeRoot(id));
-    mountOverlay(layers, join(pod.folder, 'overlay', name), root(name));
+  for (const { name } of readPodManifest(pod.folder).apps) mountAppRoot(store, pod.folder, name);
+}
+
+/** Mounts an app's root where the contract has it: an overlay, or the copy that was made. */
+export function mountAppRoot(store: Store, podFolder: string, app: string): void {
+  const root = join(podFolder, POD_FILES.stage1Root, appRootfs(app));
+  const trees = readIfExists(join(podFolder, 'appsinfo', app, 'treeStoreID'));
+  if (trees === undefined) {
+    bindWithoutDevices(root);
+    return;
   }
+  const layers = trees
+    .trim()
+    .split('\n')
+    .map((id) => store.treeRoot(id));
+  mountOverlay(layers, join(podFolder, 'overlay', app), root);
 }
 
 /** A copied root is part of the host's file system, whose device nodes work. */

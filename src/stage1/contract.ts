@@ -2,7 +2,15 @@ import type { ImageManifest } from '../appc/index.ts';
 import { Stage1Error } from './error.ts';
 
 /** The entry points of a stage1 image that this version calls, by the last part of their name. */
-export type EntryPoint = 'run' | 'enter' | 'gc' | 'stop';
+export type EntryPoint =
+  | 'run'
+  | 'enter'
+  | 'gc'
+  | 'stop'
+  | 'app/add'
+  | 'app/rm'
+  | 'app/start'
+  | 'app/stop';
 
 const ANNOTATION = 'coreos.com/rkt/stage1/';
 
@@ -19,6 +27,8 @@ export interface RunArguments {
   /** The networks in the grammar of `--net`; never empty. */
   readonly net: readonly string[];
   readonly interactive: boolean;
+  /** Apps may come and go while the pod runs. */
+  readonly mutable?: boolean;
   /** First host id and number of ids of the pod's user namespace. */
   readonly privateUsers?: { readonly shift: number; readonly count: number };
   /** The pod's credential at the metadata service. */
@@ -76,6 +86,7 @@ export function runArgv(
     [1, run.debug && '--debug'],
     [1, `--net=${run.net.join(',')}`],
     [1, run.interactive && '--interactive'],
+    [1, run.mutable && '--mutable'],
     [1, run.privateUsers && `--private-users=${run.privateUsers.shift}:${run.privateUsers.count}`],
     [1, run.mdsToken && `--mds-token=${run.mdsToken}`],
     [1, `--local-config=${run.localConfig}`],
@@ -123,6 +134,7 @@ export function parseRunArgv(argv: readonly string[]): { uuid: string; run: RunA
       debug: flag('debug'),
       net: (given.get('net') ?? 'default').split(','),
       interactive: flag('interactive'),
+      ...(flag('mutable') ? { mutable: true } : {}),
       ...(shift && count ? { privateUsers: { shift, count } } : {}),
       ...(mdsToken ? { mdsToken } : {}),
       localConfig: given.get('local-config') ?? '/etc/rkt',

@@ -27,6 +27,11 @@ import { applyIsolators, checkIsolators } from './isolators.ts';
  */
 export async function run(pod: Stage1Pod, options: RunArguments): Promise<never> {
   const manifest = readPodManifest(pod.folder);
+  if (options.mutable)
+    throw new Stage1Error(
+      'unsupported',
+      'the fly stage1 runs one app, and none can come later: use another stage1 for rkt app sandbox',
+    );
   const app = onlyApp(manifest.apps);
   const image = readAppImageManifest(pod.folder, app.name);
   const section = appSection(app, image);

@@ -13,12 +13,15 @@ export const STAYS = [
   ['RemainAfterExit', 'yes'],
 ] as const;
 
-export function handlers(app: AppService): string {
+/** An app, as far as the names of its units go. */
+type Named = { readonly process: { readonly name: string } };
+
+export function handlers(app: Named): string {
   return `rkt_handlers_${app.process.name}.service`;
 }
 
 /** For success and for failure: systemd hands over the result only to a unit with one cause. */
-export function reapers({ process }: AppService): [string, string] {
+export function reapers({ process }: Named): [string, string] {
   return [`rkt_ended_${process.name}.service`, `rkt_failed_${process.name}.service`];
 }
 

@@ -35,7 +35,8 @@ restart=
 case $2:$code in always:* | on-failure:[!0]*) often "$1" || restart=yes ;; esac
 [ -z "$restart" ] || sleep 0.1
 ends=$code
-if [ "$code$restart" != 0 ] && [ "$(systemctl is-system-running)" = stopping ]; then
+if [ "$code$restart" != 0 ] &&
+  { [ -e "/rkt/status/$1_stopping" ] || [ "$(systemctl is-system-running)" = stopping ]; }; then
   ends=0 restart=
   [ "$MONITOR_SERVICE_RESULT" != success ] || code=0 signal=
 fi
@@ -47,5 +48,5 @@ if [ -p /rkt/streams/sync ]; then # the relay answers when it has passed on all 
   echo "$1" 1<>/rkt/streams/sync
   read -r _ <&4
 fi
-[ "$ends" = 0 ] || exec systemctl exit "$code"
+[ "$ends" = 0 ] || [ -e /rkt/mutable ] || exec systemctl exit "$code"
 `;

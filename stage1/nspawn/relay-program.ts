@@ -18,7 +18,8 @@
  *   has written is where it belongs. The app's reaper asks, so that nothing is late.
  * - `attach`: a socket. A connection says `ENDPOINT APP`, `list APP` or `size APP ROWS COLUMNS` on a
  *   line, hears `ok` or `no: WHY`, and is that endpoint from then on. The end of `stdin-once` is that
- *   of the app's input. Who does not read is cut off.
+ *   of the app's input. Who does not read is cut off. `add APP IMAGE UID STDIN STDOUT STDERR` and
+ *   `remove APP` change what is relayed.
  *
  * Opened for both, a FIFO neither ends nor blocks its openers; closed, it gives the app a SIGPIPE.
  */
@@ -421,9 +422,19 @@ sub close_input {
 # What a connection asks for; gives what is wrong with that.
 sub answer {
   my ($client, $verb, $name, $rows, $columns) = @_;
+  if ($verb eq 'add' && @_ == 8) {
+    add(@_[2 .. 7]);
+    $client->{last} = 1;
+    return;
+  }
   my $app = $apps{$name // ''} or return 'there is no such app';
   if ($verb eq 'list') {
     $client->{out} = join '', map { "$_\n" } sort keys %{ $app->{in} }, keys %{ $app->{out} };
+    $client->{last} = 1;
+  } elsif ($verb eq 'remove') {
+    settled($app);
+    close_source($_) for grep { $_->{app} == $app } @{[@sources]};
+    delete $apps{$name};
     $client->{last} = 1;
   } elsif ($verb eq 'size') {
     return 'it has no terminal' unless $app->{tty};

@@ -65,13 +65,8 @@ export function relayed(
   writeFileSync(program, RELAY);
   mkdirSync(join(pod.folder, POD_FILES.logs), { mode: 0o700 });
   layOutEnds(join(root, STREAMS), apps);
-  const words = apps.flatMap(({ name, image, uid, streams }) => [
-    name,
-    image,
-    String(uid),
-    ...streams.relayed,
-  ]);
-  const last = apps.some((app) => app.again) ? 'pod' : 'apps';
+  const words = apps.flatMap(relayWords);
+  const last = apps.length === 0 || apps.some((app) => app.again) ? 'pod' : 'apps';
   const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
 }
@@ -80,16 +75,24 @@ export function relayed(
 function layOutEnds(folder: string, apps: readonly RelayedApp[]): void {
   mkdirSync(folder, { mode: 0o700 });
   mkfifo(join(folder, 'sync'), 0o600);
-  for (const { name, uid, gid, streams } of apps) {
-    mkdirSync(join(folder, name), { mode: 0o700 });
-    mkfifo(join(folder, name, 'done'), 0o600);
-    for (const [index, stream] of ['stdin', 'stdout', 'stderr'].entries()) {
-      if (streams.relayed[index] !== 'fifo') continue;
-      const path = join(folder, name, stream);
-      mkfifo(path, 0o600);
-      chownSync(path, uid, gid);
-    }
+  for (const app of apps) layOutAppEnds(folder, app);
+}
+
+/** The ends of one app, below the folder of all. */
+export function layOutAppEnds(folder: string, { name, uid, gid, streams }: RelayedApp): void {
+  mkdirSync(join(folder, name), { mode: 0o700 });
+  mkfifo(join(folder, name, 'done'), 0o600);
+  for (const [index, stream] of ['stdin', 'stdout', 'stderr'].entries()) {
+    if (streams.relayed[index] !== 'fifo') continue;
+    const path = join(folder, name, stream);
+    mkfifo(path, 0o600);
+    chownSync(path, uid, gid);
   }
+}
+
+/** What the relay is told about an app. */
+export function relayWords({ name, image, uid, streams }: RelayedApp): string[] {
+  return [name, image, String(uid), ...streams.relayed];
 }
 
 function pathOf(program: string): string {

@@ -70,6 +70,14 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   layOutRoot(root, hostname, units, podIds(plans), options);
   for (const service of services) writeEnterRecord(pod.folder, service);
   writeSetup(root, bounds);
+  if (options.mutable)
+    (await import('./mutable.ts')).layOutMutable(pod, options, {
+      caller,
+      hostname,
+      journal,
+      metadataUrl: metadataUrl(network, options),
+      resolvConf: typeof network === 'string' ? undefined : network.resolvConf,
+    });
   prepareMounts(pod, root, plans, supervisor === 'none');
 
   const nspawn: NspawnPod = {

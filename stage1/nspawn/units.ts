@@ -50,11 +50,15 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
       ['After', END],
     ]),
   );
-  for (const app of apps) {
-    for (const reaper of reapers(app)) units.set(reaper, reaperUnit(app));
-    units.set(`${app.process.name}.service`, appUnit(app));
-    if (app.preStart || app.postStop) units.set(handlers(app), handlersUnit(app));
-  }
+  for (const app of apps) for (const [name, text] of appUnits(app)) units.set(name, text);
+  return units;
+}
+
+/** The units of one app. */
+export function appUnits(app: AppService): Map<string, string> {
+  const units = new Map(reapers(app).map((reaper) => [reaper, reaperUnit(app)]));
+  units.set(`${app.process.name}.service`, appUnit(app));
+  if (app.preStart || app.postStop) units.set(handlers(app), handlersUnit(app));
   return units;
 }
 
@@ -62,7 +66,7 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
 export const EXIT_ALIASES = ['halt', 'poweroff', 'reboot', 'kexec'].map((name) => `${name}.target`);
 
 const READY = 'rkt_ready.socket';
-const END = 'rkt_end.service';
+export const END = 'rkt_end.service';
 const EXIT = ['SuccessAction', 'exit-force'] as const;
 
 function target(settings: readonly (readonly [string, string])[]): string {

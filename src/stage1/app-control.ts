@@ -1,0 +1,63 @@
+import { rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { readIfExists } from '../os/files.ts';
+import { Stage1Error } from './error.ts';
+import { systemctlInPod } from './in-pod.ts';
+import { POD_FILES, podPid } from './pod-files.ts';
+
+/** Apps of a running pod whose first process is a systemd of ours. */
+
+/** Has systemd read its units again. */
+export function reload(podFolder: string): void {
+  manage(podFolder, 'daemon-reload');
+}
+
+/**
+ * Starts an app that has not been started, or has ended: the marks that tell its state go first.
+ *
+ * @throws Stage1Error `app-setup` when it could not be executed
+ */
+export function startApp(podFolder: string, app: string): void {
+  const mark = (name: string) => join(podFolder, POD_FILES.status, `${app}${name}`);
+  for (const name of ['-started', '', '_signal', '_stopping', '_ends'])
+    rmSync(mark(name), { force: true });
+  writeFileSync(mark('-started'), '');
+  manage(podFolder, 'start', `${app}.service`);
+}
+
+/** Stops an app; comes back when its status is recorded. */
+export async function stopApp(podFolder: string, app: string): Promise<void> {
+  writeFileSync(join(podFolder, POD_FILES.status, `${app}_stopping`), '');
+  manage(podFolder, 'stop', `${app}.service`);
+  const status = join(podFolder, POD_FILES.status, app);
+  const until = Date.now() + RECORDING;
+  while (readIfExists(status) === undefined && podPid(podFolder) !== undefined) {
+    if (Date.now() > until)
+      throw new Stage1Error('app-setup', `app "${app}" has stopped, and left no status`);
+    await delay(10);
+  }
+}
+
+/** How long a status may take to be recorded, in milliseconds: until all output is passed on. */
+const RECORDING = 10_000;
+
+/** Marks an app as made. */
+export function markCreated(podFolder: string, app: string): void {
+  writeFileSync(join(podFolder, POD_FILES.status, `${app}-created`), '');
+}
+
+/** Removes all that tells of an app's state. */
+export function removeMarks(podFolder: string, app: string): void {
+  for (const name of ['-created', '-started', '', '_signal', '_stopping', '_ends'])
+    rmSync(join(podFolder, POD_FILES.status, `${app}${name}`), { force: true });
+}
+
+function manage(podFolder: string, ...words: readonly string[]): void {
+  const init = podPid(podFolder);
+  if (init === undefined) throw new Stage1Error('not-started', 'the pod is not running');
+  const { status, stderr } = systemctlInPod(init, words);
+  if (status === 0) return;
+  const why = stderr.split('\n')[0] || `systemctl ended with ${status}`;
+  throw new Stage1Error('app-setup', `the pod's systemd refused to ${words.join(' ')}: ${why}`);
+}

@@ -1,0 +1,186 @@
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { capabilityNumber } from '../../src/appc/capabilities.ts';
+import type { PodManifest, RuntimeApp } from '../../src/appc/index.ts';
+import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
+import { readInRoot } from '../../src/os/inroot.ts';
+import { inMountsOf } from '../../src/os/mounts-of.ts';
+import { unmount } from '../../src/os/syscalls.ts';
+import { reload } from '../../src/stage1/app-control.ts';
+import type { RunArguments } from '../../src/stage1/contract.ts';
+import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
+import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
+import {
+  appRootfs,
+  POD_FILES,
+  podPid,
+  readAppImageManifest,
+  supervisorPid,
+} from '../../src/stage1/pod-files.ts';
+import { planService, type ServicePlan } from './app.ts';
+import { handlers, POD, reapers } from './app-unit.ts';
+import { layOutAppEnds, relayWords } from './relay.ts';
+import { tellRelay } from './relay-client.ts';
+import { appStreams, type Caller, STREAMS } from './stdio.ts';
+import { unitText } from './unit-text.ts';
+import { appUnits, END } from './units.ts';
+import { mountVolumes } from './volumes.ts';
+
+export { startApp, stopApp } from '../../src/stage1/app-control.ts';
+
+/** What a pod that is running keeps of its start for the apps that come later. */
+interface Runtime {
+  readonly insecure: RunArguments['insecure'];
+  readonly files: Pick<RunArguments, 'resolv' | 'hosts'>;
+  readonly caller: Caller;
+  readonly hostname: string;
+  readonly journal: boolean;
+  readonly metadataUrl: string | undefined;
+  /** What the networks tell of resolvers, if the pod has any. */
+  readonly resolvConf: string | undefined;
+}
+
+const RUNTIME = 'runtime-config';
+
+/** Has a pod stay when it has no apps, and keeps what apps that come later need to know. */
+export function layOutMutable(
+  pod: Stage1Pod,
+  { insecure, resolv, hosts }: RunArguments,
+  network: Omit<Runtime, 'insecure' | 'files'>,
+): void {
+  const root = join(pod.folder, POD_FILES.stage1Root);
+  writeFileSync(join(root, 'rkt/mutable'), '');
+  dropIn(root, 'default.target', [['Wants', POD]]);
+  if (network.resolvConf !== undefined && resolv === 'default')
+    writeFileSync(join(root, 'etc/rkt-resolv.conf'), network.resolvConf);
+  // A terminal for each app would have to be there when the container manager starts.
+  const caller = { ...network.caller, terminals: [false, false] };
+  const runtime = { ...network, caller, insecure, files: { resolv, hosts } };
+  writeFileSync(join(pod.folder, RUNTIME), JSON.stringify(runtime), { mode: 0o640 });
+}
+
+/** Makes an app, whose root is mounted, known to a running pod, without starting it. */
+export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp): Promise<void> {
+  const runtime: Runtime = JSON.parse(readFileSync(join(folder, RUNTIME), 'utf8'));
+  const root = join(folder, POD_FILES.stage1Root);
+  const plan = inMountsOf(supervisor(folder), () => {
+    const planned = planService({
+      pod,
+      app,
+      image: readAppImageManifest(folder, app.name),
+      stage1Root: root,
+      insecure: runtime.insecure,
+      streams: appStreams(runtime.caller, app),
+      journal: runtime.journal,
+      files: { ...runtime.files, resolv: resolverMode(root, app.name, runtime) },
+      metadataUrl: runtime.metadataUrl,
+      hostname: runtime.hostname,
+    });
+    checkCapabilities(folder, planned);
+    mountVolumes(folder, root, planned.mounts);
+    return planned;
+  });
+  writeUnits(root, plan);
+  addIds(root, plan);
+  writeEnterRecord(folder, plan.service);
+  if (existsSync(join(root, 'rkt/relay'))) {
+    layOutAppEnds(join(root, STREAMS), plan.relayed);
+    await tellRelay(folder, ['add', ...relayWords(plan.relayed)]);
+  }
+  reload(folder);
+}
+
+/** An app whose image names no resolver gets those that its network can reach. */
+function resolverMode(root: string, app: string, runtime: Runtime): RunArguments['resolv'] {
+  const { resolv } = runtime.files;
+  if (runtime.resolvConf === undefined || resolv !== 'default') return resolv;
+  const own = readInRoot(join(root, appRootfs(app)), '/etc/resolv.conf') ?? '';
+  return /^\s*nameserver\s/m.test(own) ? 'default' : 'stage0';
+}
+
+/** Takes everything of an app away that `addApp` may have made, as far as it did. */
+export async function removeApp(folder: string, name: string): Promise<void> {
+  const root = join(folder, POD_FILES.stage1Root);
+  const units = join(root, 'rkt/units');
+  const own = new Set(appUnitNames(name));
+  const found = readdirSync(units).filter((file) => own.has(file.replace(/\.d$/, '')));
+  for (const file of found) rmSync(join(units, file), { recursive: true });
+  if (podPid(folder) !== undefined) {
+    if (existsSync(join(root, STREAMS, name))) await tellRelay(folder, ['remove', name]);
+    if (found.length > 0) reload(folder);
+    inMountsOf(supervisor(folder), () => {
+      for (const place of appVolumes(root, name)) unmount(place);
+    });
+  }
+  for (const place of appVolumes(root, name)) rmSync(place, { recursive: true });
+  rmSync(join(root, STREAMS, name), { recursive: true, force: true });
+}
+
+function supervisor(folder: string): number {
+  const pid = supervisorPid(folder);
+  if (pid !== undefined) return pid;
+  throw new Stage1Error('not-started', 'the pod has no supervisor: is it still starting?');
+}
+
+function appUnitNames(name: string): string[] {
+  const app = { process: { name } };
+  return [`${name}.service`, ...reapers(app), handlers(app)];
+}
+
+/** Volumes of an app's own are named APP_NAME. */
+function appVolumes(root: string, name: string): string[] {
+  const folder = join(root, 'rkt/volumes');
+  return readdirSync(folder)
+    .filter((id) => id.startsWith(`${name}_`))
+    .map((id) => join(folder, id));
+}
+
+/** A failing app or handler does not end the pod, and may be started as often as anybody likes. */
+function writeUnits(root: string, { service }: ServicePlan): void {
+  const folder = join(root, 'rkt/units');
+  for (const [name, text] of appUnits(service)) writeFileSync(join(folder, name), text);
+  dropIn(root, `${service.process.name}.service`, [['StartLimitIntervalSec', '0']]);
+  for (const reaper of reapers(service)) dropIn(root, reaper, [['Before', END]]);
+  if (service.preStart || service.postStop)
+    dropIn(root, handlers(service), [['FailureAction', 'none']]);
+}
+
+function dropIn(
+  root: string,
+  unit: string,
+  settings: readonly (readonly [string, string])[],
+): void {
+  const file = join(root, 'rkt/units', `${unit}.d`, 'mutable.conf');
+  mkdirSync(dirname(file), { recursive: true });
+  writeFileSync(file, unitText([['Unit', settings]]));
+}
+
+/** systemd in the pod runs nobody whom it does not know. */
+function addIds(root: string, { service }: ServicePlan): void {
+  const { uid, gid, groups } = service.process;
+  addLines(join(root, 'etc/passwd'), [[uid, `gen${uid}:x:${uid}:${uid}::/:/bin/sh`]]);
+  addLines(
+    join(root, 'etc/group'),
+    [gid, ...groups].map((id) => [id, `gen${id}:x:${id}:`]),
+  );
+}
+
+function addLines(file: string, wanted: readonly (readonly [id: number, line: string])[]): void {
+  const text = readFileSync(file, 'utf8');
+  const known = new Set(text.split('\n').map((line) => line.split(':')[2]));
+  const lines = new Set(wanted.filter(([id]) => !known.has(String(id))).map(([, line]) => line));
+  if (lines.size > 0) writeFileAtomic(file, `${text}${[...lines].join('\n')}\n`, 0o644);
+}
+
+/** capabilities(7): what the pod's first process lacks, nobody in the pod can have. */
+function checkCapabilities(folder: string, { service }: ServicePlan): void {
+  const status = readIfExists(`/proc/${podPid(folder)}/status`) ?? '';
+  const bounding = BigInt(`0x${/^CapBnd:\s*([0-9a-f]+)$/m.exec(status)?.[1] ?? '0'}`);
+  for (const name of service.capabilities ?? [])
+    if (((bounding >> BigInt(capabilityNumber(name))) & 1n) === 0n)
+      throw new Stage1Error(
+        'unsupported',
+        `app "${service.process.name}" cannot have ${name}: the pod was started without it`,
+      );
+}
