@@ -89,7 +89,7 @@ function findSources(stack: readonly Layer[]): Map<string, string[]> {
   const found = new Map<string, Layer>();
   const need = (path: string): void => {
     if (found.has(path)) return;
-    const having = havingFolder(topFirst, path);
+    const { having } = havingFolder(topFirst, path);
     const source = having.find(({ implied }) => !implied.has(path)) ?? having[0];
     if (!source) return;
     if (path !== '') need(parentOf(path));
@@ -97,10 +97,10 @@ function findSources(stack: readonly Layer[]): Map<string, string[]> {
   };
   for (const layer of stack)
     for (const path of [...layer.implied, ...layer.whitedOut]) {
-      const having = havingFolder(topFirst, path);
+      const { having, merged } = havingFolder(topFirst, path);
       const [top] = having;
       if (!top) continue;
-      const isShown = having.length === 1 && top.whitedOut.has(path);
+      const isShown = merged === 1 && top.whitedOut.has(path);
       const isOthers = top.implied.has(path) && having.some(({ implied }) => !implied.has(path));
       if (isShown || isOthers) need(path);
     }
@@ -113,21 +113,31 @@ function findSources(stack: readonly Layer[]): Map<string, string[]> {
   return sources;
 }
 
-/** The layers whose folders overlayfs merges at a path, top first. */
-function havingFolder(topFirst: readonly Layer[], path: string): Layer[] {
+/**
+ * The layers that have a folder at a path, top first, and how many of them overlayfs merges: an opaque
+ * whiteout takes away what lower layers have in the folder, not what they say of it.
+ */
+function havingFolder(
+  topFirst: readonly Layer[],
+  path: string,
+): { having: Layer[]; merged: number } {
   const having: Layer[] = [];
+  let merged: number | undefined;
   for (const layer of topFirst) {
-    const { isFolder, hidesLower } = layer.at(path);
+    const { isFolder, hidesLower, hidesContent } = layer.at(path);
     if (isFolder) having.push(layer);
+    if (hidesContent) merged ??= having.length;
     if (hidesLower) break;
   }
-  return having;
+  return { having, merged: merged ?? having.length };
 }
 
 /** What a layer has at a path, and whether lower layers can have a say there. */
 interface Place {
   readonly isFolder: boolean;
   readonly hidesLower: boolean;
+  /** The same of what is below the path. */
+  readonly hidesContent: boolean;
 }
 
 class Layer {
@@ -159,15 +169,16 @@ class Layer {
   /** No link is followed: what is below something else than a folder is not looked at. */
   #look(path: string): Place {
     const opaque = this.opaque.has(path);
-    if (path === '') return { isFolder: true, hidesLower: opaque };
+    if (path === '') return { isFolder: true, hidesLower: false, hidesContent: opaque };
     const parent = this.at(parentOf(path));
     if (!parent.isFolder) return parent;
     const stats = lstatSync(Buffer.concat([Buffer.from(`${this.root}/`), latin1(path)]), {
       throwIfNoEntry: false,
     });
-    if (!stats) return { isFolder: false, hidesLower: parent.hidesLower };
-    if (!stats.isDirectory()) return { isFolder: false, hidesLower: true };
-    return { isFolder: true, hidesLower: parent.hidesLower || opaque };
+    const hidden = parent.hidesContent;
+    if (!stats) return { isFolder: false, hidesLower: hidden, hidesContent: hidden };
+    if (!stats.isDirectory()) return { isFolder: false, hidesLower: true, hidesContent: true };
+    return { isFolder: true, hidesLower: hidden, hidesContent: hidden || opaque };
   }
 }
 
