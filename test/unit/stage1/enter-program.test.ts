@@ -13,8 +13,10 @@ function run(...steps: readonly Step[]) {
   const file = join(folder, 'program');
   rmSync(file, { force: true });
   writeFileSync(file, enterProgram(steps), { mode: 0o755 });
-  const stdio = ['ignore', 'pipe', 'pipe', 'pipe'] as const;
-  const { status, signal, output } = spawnSync(file, [], { stdio: [...stdio] });
+  const { status, signal, output } = spawnSync(file, [], {
+    stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
+    encoding: 'latin1',
+  });
   const report = Buffer.from(output[3] ?? '', 'latin1');
   return { status, signal, stdout: String(output[1]), failed: failedStep(report) };
 }
