@@ -28,6 +28,8 @@ export interface FlagSpec {
   readonly scope?: 'pod' | 'image' | 'both';
   readonly description: string;
   readonly hidden?: boolean;
+  /** The overview only names it. */
+  readonly minor?: boolean;
 }
 
 /** What a command's operands name, for completion. */

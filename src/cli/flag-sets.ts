@@ -15,6 +15,7 @@ export const globalFlags: readonly FlagSpec[] = [
     placeholder: 'DIR',
     default: '/usr/lib/rkt',
     description: "The vendor's configuration",
+    minor: true,
   },
   {
     name: 'local-config',
@@ -22,12 +23,14 @@ export const globalFlags: readonly FlagSpec[] = [
     placeholder: 'DIR',
     default: '/etc/rkt',
     description: "The administrator's configuration",
+    minor: true,
   },
   {
     name: 'user-config',
     kind: 'value',
     placeholder: 'DIR',
     description: 'More configuration, which wins over the others',
+    minor: true,
   },
   {
     name: 'insecure-options',
@@ -41,6 +44,7 @@ export const globalFlags: readonly FlagSpec[] = [
     name: 'trust-keys-from-https',
     kind: 'bool',
     description: 'Accept keys that come over https without asking',
+    minor: true,
   },
   {
     name: 'cpuprofile',

@@ -10,9 +10,14 @@ export function overview(): string {
   return [
     'rkt runs pods of container images, with no daemon.\n\nUsage: rkt [FLAGS] COMMAND [ARGS]\n',
     ...sections,
-    section('Flags of every command', flagRows(globalFlags)),
-    'See rkt COMMAND --help for a command, and rkt(1) for the whole.\n',
+    section('Flags of every command', flagRows(globalFlags.filter(({ minor }) => !minor))),
+    `Also ${minorFlags()}.\nSee rkt COMMAND --help for a command, and rkt(1) for the whole.\n`,
   ].join('\n');
+}
+
+function minorFlags(): string {
+  const names = globalFlags.filter(({ minor }) => minor).map(({ name }) => `--${name}`);
+  return `${names.slice(0, -1).join(', ')} and ${names.at(-1)}`;
 }
 
 /** The help of a group of commands, such as `image`. */
@@ -60,7 +65,9 @@ export function flagForm({ name, letter, kind, placeholder = 'VALUE' }: FlagSpec
 }
 
 function visible(group: CommandSpec['group']): CommandSpec[] {
-  return commands.filter((command) => command.group === group && !command.hidden);
+  return commands.filter(
+    (command) => command.group === group && !command.hidden && command.path !== 'help',
+  );
 }
 
 type Row = readonly [left: string, right: string];
@@ -69,16 +76,18 @@ function commandRows(list: readonly CommandSpec[]): Row[] {
   return list.map(({ path, summary }) => [path, summary]);
 }
 
-/** A row for each command of one word, and for the commands behind one word a row with their names. */
+/** A row for each command of one word; the commands behind one word are named in its row. */
 function overviewRows(list: readonly CommandSpec[]): Row[] {
-  const rows = new Map<string, string>();
-  for (const { path, summary } of list) {
-    const [word = '', name] = path.split(' ');
-    if (name === undefined) rows.set(word, summary);
-    else
-      rows.set(`${word} COMMAND`, [rows.get(`${word} COMMAND`), name].filter(Boolean).join(', '));
-  }
-  return [...rows];
+  const words = new Set(list.map(({ path }) => path.split(' ', 1)[0] ?? ''));
+  return [...words].map((word) => {
+    const own = list.find(({ path }) => path === word);
+    const names = list
+      .filter(({ path }) => path.startsWith(`${word} `))
+      .map(({ path }) => path.slice(word.length + 1))
+      .join(', ');
+    if (!own) return [`${word} COMMAND`, names];
+    return [word, names === '' ? own.summary : `${own.summary}; or: ${names}`];
+  });
 }
 
 function flagRows(flags: readonly FlagSpec[]): Row[] {
