@@ -8,7 +8,11 @@ export const MANAGER_FILES: readonly (readonly [path: string, text: string, mode
   // Stands for systemd-shutdown, which has nothing to unmount or to kill here.
   [
     'rkt/shutdown',
-    '#!/bin/sh\nfor word; do\n  case $word in --exit-code=*) exit "${word#*=}" ;; esac\ndone\n',
+    `#!/bin/sh
+for word; do
+  case $word in --exit-code=*) exit "\${word#*=}" ;; esac
+done
+`,
     0o755,
   ],
   ['rkt/nothing', '', 0],

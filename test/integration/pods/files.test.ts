@@ -69,7 +69,10 @@ describe('in the fly flavour', () => {
 
   test('give way to --dns and --hosts-entry, and cannot be written then', async () => {
     const pod = [...fly, '--dns=9.9.9.9', '--hosts-entry=1.2.3.4=a'];
-    const { stdout } = await box.run(`${both}; echo x >> /etc/hosts || echo refused`, { image, pod });
+    const { stdout } = await box.run(`${both}; echo x >> /etc/hosts || echo refused`, {
+      image,
+      pod,
+    });
     expect(stdout).toMatch(/^nameserver 9\.9\.9\.9$/m);
     expect(stdout).toMatch(/^1\.2\.3\.4 a$/m);
     expect(stdout).toMatch(/refused\n$/);
