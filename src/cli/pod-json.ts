@@ -45,10 +45,12 @@ function nanoseconds(time: Date | undefined): number | undefined {
   return time && time.getTime() * 1e6;
 }
 
-/** `NAME:ip4=ADDRESS` of each network. */
+/** `NAME:ip4=ADDRESS` and `NAME:ip6=ADDRESS` of each network. */
 export function networksText(pod: PodSummary): string {
   return pod.networks
-    .filter((network) => network.ip)
-    .map((network) => `${network.netName}:ip4=${network.ip}`)
+    .flatMap(({ netName, ip, ip6 }) => [
+      ...(ip ? [`${netName}:ip4=${ip}`] : []),
+      ...(ip6 ? [`${netName}:ip6=${ip6}`] : []),
+    ])
     .join(', ');
 }

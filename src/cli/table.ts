@@ -161,6 +161,12 @@ export const commands: readonly CommandSpec[] = [
         default: 'false',
         description: 'Wait until the pod is ready',
       },
+      {
+        name: 'check-networks',
+        kind: 'bool',
+        description:
+          "Have the networks' plugins check that the pod is in them as it was when it joined",
+      },
       formatFlag,
       uuidFileFlag,
     ],

@@ -59,13 +59,18 @@ export function checkNetwork(attachment: Attachment, netns: string, options: Plu
   }
 }
 
+/** Whether the operation GC is to be called for the network. */
+export function hasCollection(network: NetworkConfig): boolean {
+  return !network.disableGc && !olderThan(network.cniVersion, 1, 1);
+}
+
 /** GC: tells the plugins which attachments there are, so that they drop all others (CNI 1.1.0). */
 export function collectNetwork(
   network: NetworkConfig,
   valid: readonly { readonly containerID: string; readonly ifname: string }[],
   options: PluginOptions,
 ): void {
-  if (network.disableGc || olderThan(network.cniVersion, 1, 1)) return;
+  if (!hasCollection(network)) return;
   for (const plugin of network.plugins)
     callPlugin(
       plugin.type,

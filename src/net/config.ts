@@ -67,7 +67,8 @@ interface Known {
   readonly broken: Map<string, NetError>;
 }
 
-function readNetworks(folder: string, warn: (message: string) => void): Known {
+/** Every network that is defined, and what is wrong with the files that define none. */
+export function readNetworks(folder: string, warn: (message: string) => void): Known {
   const networks: { file: string; network: NetworkConfig }[] = [];
   const broken = new Map<string, NetError>();
   for (const file of configFiles(folder)) {

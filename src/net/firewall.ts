@@ -1,4 +1,5 @@
 import type { ForwardedPort } from '../appc/ports.ts';
+import { NetError } from './error.ts';
 
 /** A pod's address in a network, as the firewall sees it. */
 export interface PodAddress {
@@ -36,7 +37,7 @@ export function nftRuleset(plan: FirewallPlan): string {
   const local = plan.ports.length > 0 ? plan.targets.flatMap(returnRules) : [];
   const guards =
     plan.ports.length > 0 || plan.metadata
-      ? plan.hostInterfaces.map((name) => `iifname "${name}" ip daddr 127.0.0.0/8 drop`)
+      ? plan.hostInterfaces.map((name) => `iifname ${quoted(name)} ip daddr 127.0.0.0/8 drop`)
       : [];
   const services = plan.targets.flatMap((target) => serviceRules(plan.metadata, target));
   return `table inet rkt-${plan.uuid} {
@@ -97,6 +98,12 @@ function masqueradeRules({ cidr, masquerade }: PodAddress): string[] {
   return [
     `${family} saddr ${addressOf(cidr)} ${family} daddr != { ${cidr}, ${multicast} } masquerade`,
   ];
+}
+
+/** An interface's name in a ruleset, which knows no escapes: the kernel takes almost any character. */
+function quoted(name: string): string {
+  if (!/["\\]|\p{Cc}/u.test(name)) return `"${name}"`;
+  throw new NetError('firewall', `cannot guard the interface ${JSON.stringify(name)}: rename it`);
 }
 
 export function familyOf(address: string): 'ip' | 'ip6' {

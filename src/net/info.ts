@@ -1,6 +1,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { addressOf } from './firewall.ts';
+import { findPlugin } from './plugin.ts';
 import type { Attachment, AttachmentResult } from './types.ts';
 
 /** An entry of net-info.json: what `list` and `status` tell of a network (surface 1.6). */
@@ -20,6 +21,7 @@ export interface NetworkInfo {
 export function writeNetworkInfo(
   podFolder: string,
   members: readonly { readonly attachment: Attachment; readonly result: AttachmentResult }[],
+  pluginFolders: readonly string[],
 ): void {
   const info = members.map(({ attachment, result }, index): NetworkInfo => {
     const cidrs = result.addresses.map(({ cidr }) => cidr);
@@ -28,7 +30,7 @@ export function writeNetworkInfo(
     return {
       netName: attachment.network.name,
       netConf: join('net', `${String(index).padStart(2, '0')}.conf`),
-      pluginPath: attachment.network.plugins[0]?.type ?? '',
+      pluginPath: findPlugin(attachment.network.plugins[0]?.type ?? '', pluginFolders),
       ifName: attachment.interfaceName,
       ...(ip4 ? { ip: addressOf(ip4), mask: dottedMask(ip4) } : {}),
       ...(ip6 ? { ip6: addressOf(ip6) } : {}),

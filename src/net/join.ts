@@ -6,6 +6,7 @@ import { lockFile } from '../os/lock.ts';
 import { ownRuleset } from '../os/nftables.ts';
 import { makeNetworkNamespace } from '../os/syscalls.ts';
 import { addToNetwork, deleteFromNetwork, inKnownVersion } from './chain.ts';
+import { whileNotCollected } from './collect.ts';
 import { findNetworks, type NetworkRequest } from './config.ts';
 import { NetError } from './error.ts';
 import {
@@ -17,12 +18,14 @@ import {
 } from './firewall.ts';
 import { writeNetworkInfo } from './info.ts';
 import { addIptablesRules } from './iptables.ts';
+import { closeLoopback, openLoopback } from './loopback.ts';
 import type { PluginOptions } from './plugin.ts';
 import { checkPorts, PORTS_FILE } from './ports.ts';
+import { resolverText } from './resolver.ts';
 import { readResult } from './result.ts';
 import { interfaceTowards } from './route.ts';
 import { forgetAttachment, saveAttachment, savedAttachments } from './state.ts';
-import type { Attachment, AttachmentResult, NetworkConfig, NetworkDns } from './types.ts';
+import type { Attachment, AttachmentResult, NetworkConfig } from './types.ts';
 
 export interface JoinRequest {
   readonly uuid: string;
@@ -44,8 +47,8 @@ export interface Joined {
   readonly netnsPath: string;
   /** Descriptors that hold the namespace and the firewall's rules: the pod must inherit them. */
   readonly keepOpen: readonly number[];
-  /** What the first network that knows any resolvers says of them. */
-  readonly dns: NetworkDns | undefined;
+  /** What the first network that knows any resolvers says of them, as a resolv.conf(5). */
+  readonly resolvConf: string | undefined;
 }
 
 /** A network that a pod is in, with what joining it came to. */
@@ -71,19 +74,22 @@ export function joinNetworks(request: JoinRequest): Joined {
   const netnsPath = `/proc/${process.pid}/fd/${netns}`;
   try {
     const mapper = portMapper(found.map(({ network }) => network));
-    const members = found.map(({ network, args }, index) =>
-      joinNetwork(request, network, args, index, netnsPath, mapper === network),
+    const members = whileNotCollected(dirname(request.podFolder), () =>
+      found.map(({ network, args }, index) =>
+        joinNetwork(request, network, args, index, netnsPath, mapper === network),
+      ),
     );
     if (request.metadata) addRoute(request.metadata, forwarding(members), netnsPath);
     const rules = addRules(mapper ? { ...request, ports: [] } : request, members);
     writeNetworkInfo(
       request.podFolder,
       members.map(({ attachment, result }) => ({ attachment, result })),
+      request.plugins.folders,
     );
     return {
       netnsPath,
       keepOpen: rules === undefined ? [netns] : [netns, rules],
-      dns: firstDns(members, request.warn),
+      resolvConf: firstResolvers(members, request.warn),
     };
   } catch (error) {
     leaveAll(request, netnsPath);
@@ -188,7 +194,6 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
       'unsupported',
       `cannot lead anything to the pod: network "${target?.attachment.network.name}" gave it no address`,
     );
-  if (usesLoopback) allowLoopback(plan.hostInterfaces);
   const owner = ownRuleset(nftRuleset(plan));
   if (owner === undefined && plan.metadata)
     throw new NetError(
@@ -196,6 +201,8 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
       'the metadata service needs nftables: install libnftables1 (nftables-libs)',
     );
   if (owner === undefined) addIptablesRules(request.podFolder, plan);
+  // Only now that the rules guard it.
+  if (usesLoopback) openLoopback(request.podFolder, plan.hostInterfaces);
   return owner;
 }
 
@@ -216,23 +223,18 @@ function addRoute(service: HostService, member: Member | undefined, netnsPath: s
     );
 }
 
-/** Lets connections to a port of 127.0.0.1 leave for the pod: ip-sysctl, route_localnet. */
-function allowLoopback(interfaces: readonly string[]): void {
-  for (const name of interfaces)
-    writeFileSync(`/proc/sys/net/ipv4/conf/${name}/route_localnet`, '1');
-}
-
-function firstDns(
+function firstResolvers(
   members: readonly Member[],
   warn: (message: string) => void,
-): NetworkDns | undefined {
+): string | undefined {
   const [first, ...others] = members.filter(({ result }) => result.dns.nameservers.length > 0);
   for (const { attachment } of others)
     warn(`network "${attachment.network.name}" has resolvers of its own, which are not used`);
-  return first?.result.dns;
+  return first && resolverText(first.attachment.network.name, first.result.dns);
 }
 
 function leaveAll(request: JoinRequest, netnsPath: string): void {
+  closeLoopback(request.podFolder);
   for (const { file, attachment } of savedAttachments(request.podFolder).toReversed())
     try {
       deleteFromNetwork(attachment, netnsPath, request.plugins);

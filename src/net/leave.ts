@@ -1,5 +1,6 @@
 import { deleteFromNetwork } from './chain.ts';
 import { removeIptablesRules } from './iptables.ts';
+import { closeLoopback } from './loopback.ts';
 import type { PluginOptions } from './plugin.ts';
 import { forgetAttachment, savedAttachments } from './state.ts';
 
@@ -25,4 +26,5 @@ export function leaveNetworks(
       warn(error instanceof Error ? error.message : String(error));
     }
   removeIptablesRules(podFolder, uuid);
+  closeLoopback(podFolder);
 }

@@ -89,7 +89,8 @@ function environment(
   };
 }
 
-function findPlugin(type: string, folders: readonly string[]): string {
+/** Where a plugin is. Throws NetError `no-plugin`. */
+export function findPlugin(type: string, folders: readonly string[]): string {
   const path = folders
     .map((folder) => join(folder, type))
     .find((candidate) => statSync(candidate, { throwIfNoEntry: false })?.isFile());

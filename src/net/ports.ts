@@ -1,9 +1,7 @@
-import { readdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
 import type { ForwardedPort } from '../appc/ports.ts';
 import { readIfExists } from '../os/files.ts';
-import { tryLockFolder } from '../os/lock.ts';
 import { NetError } from './error.ts';
+import { recordsOfOthers } from './state.ts';
 
 const FILE = 'net/ports.json';
 
@@ -15,11 +13,12 @@ const FILE = 'net/ports.json';
  */
 export function checkPorts(podFolder: string, ports: readonly ForwardedPort[]): void {
   const listening = [...listeners('tcp'), ...listeners('udp')];
+  const pods = portsOfOthers(podFolder);
   for (const port of ports) {
     const taken = listening.find((listener) => meets(port, listener));
     if (taken)
       throw inUse(port, taken.port, `something listens on ${taken.address}:${taken.port} already`);
-    for (const { uuid, others } of portsOfOthers(podFolder)) {
+    for (const { uuid, others } of pods) {
       const other = others.find((candidate) => overlap(port, candidate));
       if (other)
         throw inUse(port, Math.max(port.hostPort, other.hostPort), `pod ${uuid} has it already`);
@@ -37,20 +36,9 @@ function inUse(port: ForwardedPort, number: number, why: string): NetError {
 }
 
 function portsOfOthers(podFolder: string): { uuid: string; others: ForwardedPort[] }[] {
-  const pods = dirname(podFolder);
-  return readdirSync(pods).flatMap((uuid) => {
-    const folder = join(pods, uuid);
-    if (folder === podFolder) return [];
-    const text = readIfExists(join(folder, FILE));
-    return text && isRunning(folder) ? [{ uuid, others: JSON.parse(text) }] : [];
-  });
-}
-
-/** A pod that runs, or is being made, has a lock on its folder. */
-function isRunning(folder: string): boolean {
-  const lock = tryLockFolder(folder, 'shared');
-  lock?.release();
-  return lock === undefined;
+  return recordsOfOthers(podFolder, FILE)
+    .filter(({ running }) => running)
+    .map(({ uuid, text }) => ({ uuid, others: JSON.parse(text) }));
 }
 
 function overlap(one: ForwardedPort, other: ForwardedPort): boolean {

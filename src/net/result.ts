@@ -12,9 +12,7 @@ export function readResult(network: string, version: string, result: unknown): A
   if (result === undefined || result === null) return { addresses: [], dns: dnsOf(undefined) };
   if (/^0\.[12]\./.test(version)) {
     const { ip4, ip6, dns } = checked(oldResult, network, result);
-    const found = [ip4, ip6].flatMap((each) =>
-      each ? [address(network, each.ip, each.gateway)] : [],
-    );
+    const found = [ip4, ip6].flatMap((each) => (each ? [address(each.ip, each.gateway)] : []));
     return { addresses: found, dns: dnsOf(dns) };
   }
   const { interfaces, ips, dns } = checked(newResult, network, result);
@@ -23,16 +21,11 @@ export function readResult(network: string, version: string, result: unknown): A
     index === undefined || index === null || Boolean(interfaces?.[index]?.sandbox);
   const addresses = (ips ?? [])
     .filter((each) => inPod(each.interface))
-    .map((each) => address(network, each.address, each.gateway));
+    .map((each) => address(each.address, each.gateway));
   return { addresses, dns: dnsOf(dns) };
 }
 
-function address(network: string, cidr: string, gateway: string | undefined): Address {
-  if (!/^[0-9a-fA-F.:]+\/\d+$/.test(cidr))
-    throw new NetError(
-      'bad-result',
-      `cannot join network "${network}": a plugin gave the address ${JSON.stringify(cidr)}, which is not in CIDR notation`,
-    );
+function address(cidr: string, gateway: string | undefined): Address {
   return gateway ? { cidr, gateway } : { cidr };
 }
 

@@ -1,4 +1,5 @@
 import * as z from 'zod/mini';
+import { isIPAddress } from '../appc/names.ts';
 
 /** What CNI plugins and their configuration may say (CNI specification 0.1.0 to 1.1.0). */
 
@@ -50,9 +51,35 @@ export const listConfig = z.looseObject(
   'must be an object',
 );
 
+/**
+ * What plugins answer ends up in rules of the firewall, command lines and resolv.conf(5), and some of
+ * it comes from servers on the network (DHCP): it must be what it says it is, and a single word.
+ */
+const ipAddress = text.check(z.refine(isIPAddress, 'must be an IP address'));
+const cidr = text.check(z.refine(isCidr, 'must be an IP address with the length of its prefix'));
+const word = text.check(z.regex(/^[^\s\p{Cc}]+$/u, 'must be a word'));
+
+/** dev_valid_name of the kernel, less what would need quotes. */
+const interfaceName = text.check(
+  z.regex(/^[^\s\p{Cc}/:"\\]{1,15}$/u, 'must be the name of an interface'),
+);
+
+function isCidr(value: string): boolean {
+  const [, address = '', bits = ''] = /^([^/]+)\/(\d{1,3})$/.exec(value) ?? [];
+  return isIPAddress(address) && Number(bits) <= (address.includes(':') ? 128 : 32);
+}
+
+const dnsResult = z.object({
+  nameservers: z.optional(z.array(ipAddress)),
+  // Plugins without a domain print the empty string.
+  domain: z.optional(z.union([z.literal(''), word])),
+  search: z.optional(z.array(word)),
+  options: z.optional(z.array(word)),
+});
+
 const addresses = z.object({
-  ip: text,
-  gateway: z.optional(text),
+  ip: cidr,
+  gateway: z.optional(ipAddress),
   routes: z.optional(z.nullable(z.array(route))),
 });
 
@@ -60,25 +87,27 @@ const addresses = z.object({
 export const oldResult = z.object({
   ip4: z.optional(addresses),
   ip6: z.optional(addresses),
-  dns: z.optional(dns),
+  dns: z.optional(dnsResult),
 });
 
 /** A result of CNI 0.3.0 and later. */
 export const newResult = z.object({
-  interfaces: z.optional(z.nullable(z.array(z.object({ name: text, sandbox: z.optional(text) })))),
+  interfaces: z.optional(
+    z.nullable(z.array(z.object({ name: interfaceName, sandbox: z.optional(text) }))),
+  ),
   ips: z.optional(
     z.nullable(
       z.array(
         z.object({
           interface: z.optional(z.nullable(z.number())),
-          address: text,
-          gateway: z.optional(text),
+          address: cidr,
+          gateway: z.optional(ipAddress),
         }),
       ),
     ),
   ),
   routes: z.optional(z.nullable(z.array(route))),
-  dns: z.optional(dns),
+  dns: z.optional(dnsResult),
 });
 
 export const pluginFailure = z.object({
@@ -88,4 +117,4 @@ export const pluginFailure = z.object({
 });
 
 export type PluginConfig = z.infer<typeof pluginConfig>;
-export type PluginDns = z.infer<typeof dns>;
+export type PluginDns = z.infer<typeof dnsResult>;

@@ -1,6 +1,8 @@
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
+import { readIfExists } from '../os/files.ts';
+import { tryLockFolder } from '../os/lock.ts';
 import type { Attachment } from './types.ts';
 
 /** Below a pod's folder: what it takes to leave each network, in the order of joining. */
@@ -24,6 +26,32 @@ export function savedAttachments(podFolder: string): { file: string; attachment:
 
 export function forgetAttachment(podFolder: string, file: string): void {
   rmSync(pathOf(podFolder, file), { force: true });
+}
+
+/** A file of every other pod that has it, and whether the pod runs, or is about to. */
+export function recordsOfOthers(
+  podFolder: string,
+  file: string,
+): { uuid: string; text: string; running: boolean }[] {
+  const pods = dirname(podFolder);
+  return readdirSync(pods).flatMap((uuid) => {
+    const folder = join(pods, uuid);
+    const text = folder === podFolder ? undefined : readIfExists(join(folder, file));
+    return text === undefined ? [] : [{ uuid, text, running: isRunning(folder) }];
+  });
+}
+
+/** A pod that runs, or is being made, has a lock on its folder. */
+function isRunning(folder: string): boolean {
+  try {
+    const lock = tryLockFolder(folder, 'shared');
+    lock?.release();
+    return lock === undefined;
+  } catch (error) {
+    // It was moved away meanwhile, which happens to no running pod.
+    if (errnoOf(error) === 'ENOENT') return false;
+    throw error;
+  }
 }
 
 function files(podFolder: string): string[] {

@@ -44,6 +44,7 @@ export interface AppInfo extends AppSummary {
 export interface NetworkInfo {
   readonly netName: string;
   readonly ip?: string;
+  readonly ip6?: string;
 }
 
 /** What a table of pods tells about one: little enough that hundreds are read at once. */

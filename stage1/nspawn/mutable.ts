@@ -3,7 +3,6 @@ import { dirname, join } from 'node:path';
 import { capabilityNumber } from '../../src/appc/capabilities.ts';
 import type { PodManifest, RuntimeApp } from '../../src/appc/index.ts';
 import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
-import { readInRoot } from '../../src/os/inroot.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
 import { unmount } from '../../src/os/syscalls.ts';
 import { reload } from '../../src/stage1/app-control.ts';
@@ -12,7 +11,6 @@ import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import {
-  appRootfs,
   POD_FILES,
   podPid,
   readAppImageManifest,
@@ -22,6 +20,7 @@ import { planService, type ServicePlan } from './app.ts';
 import { handlers, POD, reapers } from './app-unit.ts';
 import { layOutAppEnds, relayWords } from './relay.ts';
 import { tellRelay } from './relay-client.ts';
+import { type Resolvers, resolverMode } from './resolvers.ts';
 import { appStreams, type Caller, STREAMS } from './stdio.ts';
 import { unitText } from './unit-text.ts';
 import { appUnits, END } from './units.ts';
@@ -37,8 +36,8 @@ interface Runtime {
   readonly hostname: string;
   readonly journal: boolean;
   readonly metadataUrl: string | undefined;
-  /** What the networks tell of resolvers, if the pod has any. */
-  readonly resolvConf: string | undefined;
+  /** Undefined where the pod has no networks. */
+  readonly resolvers: Resolvers | undefined;
 }
 
 const RUNTIME = 'runtime-config';
@@ -52,8 +51,6 @@ export function layOutMutable(
   const root = join(pod.folder, POD_FILES.stage1Root);
   writeFileSync(join(root, 'rkt/mutable'), '');
   dropIn(root, 'default.target', [['Wants', POD]]);
-  if (network.resolvConf !== undefined && resolv === 'default')
-    writeFileSync(join(root, 'etc/rkt-resolv.conf'), network.resolvConf);
   // A terminal for each app would have to be there when the container manager starts.
   const caller = { ...network.caller, terminals: [false, false] };
   const runtime = { ...network, caller, insecure, files: { resolv, hosts } };
@@ -73,7 +70,10 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
       insecure: runtime.insecure,
       streams: appStreams(runtime.caller, app),
       journal: runtime.journal,
-      files: { ...runtime.files, resolv: resolverMode(root, app.name, runtime) },
+      files: {
+        ...runtime.files,
+        resolv: resolverMode(root, app.name, runtime.files.resolv, runtime.resolvers),
+      },
       metadataUrl: runtime.metadataUrl,
       hostname: runtime.hostname,
     });
@@ -89,14 +89,6 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
     await tellRelay(folder, ['add', ...relayWords(plan.relayed)]);
   }
   reload(folder);
-}
-
-/** An app whose image names no resolver gets those that its network can reach. */
-function resolverMode(root: string, app: string, runtime: Runtime): RunArguments['resolv'] {
-  const { resolv } = runtime.files;
-  if (runtime.resolvConf === undefined || resolv !== 'default') return resolv;
-  const own = readInRoot(join(root, appRootfs(app)), '/etc/resolv.conf') ?? '';
-  return /^\s*nameserver\s/m.test(own) ? 'default' : 'stage0';
 }
 
 /** Takes everything of an app away that `addApp` may have made, as far as it did. */

@@ -1,34 +1,37 @@
-import { spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 import { type ForwardedPort, type PodManifest, resolvePorts } from '../../src/appc/index.ts';
 import { joinNetworks } from '../../src/net/join.ts';
 import { PLUGIN_DEADLINE, PLUGIN_FOLDERS } from '../../src/net/plugin.ts';
-import { resolverText, usableResolvers } from '../../src/net/resolver.ts';
+import { usableResolvers } from '../../src/net/resolver.ts';
 import { METADATA_ADDRESS, METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { readAppImageManifest } from '../../src/stage1/pod-files.ts';
 import { appSection } from '../../src/stage1/process.ts';
 import { isSystemdHost } from '../../src/systemd/host.ts';
+import type { Resolvers } from './resolvers.ts';
 
 /** The pod's network namespace, and what must stay open for it to last. */
 export interface PodNetwork {
   readonly netnsPath: string;
   readonly keepOpen: readonly number[];
-  /** The resolv.conf of apps whose image has none of use. */
-  readonly resolvConf: string;
+  readonly resolvers: Resolvers;
 }
 
 /**
- * Joins the networks of `--net`. Before that somebody is found who gives the leases back when the
- * pod's lock, and with it the pod, has ended.
+ * Joins the networks of `--net`. Meanwhile somebody is started who gives the leases back when the pod's
+ * lock, and with it the pod, has ended; were this process killed before, `rkt gc` would.
  */
-export function joinPodNetworks(
+export async function joinPodNetworks(
   pod: Stage1Pod,
   manifest: PodManifest,
   options: RunArguments,
-): PodNetwork {
-  leaveAfterwards(pod);
+): Promise<PodNetwork> {
+  const left = leaveAfterwards(pod);
+  // Told below; it may fail before anybody asks.
+  left.catch(() => {});
   const joined = joinNetworks({
     uuid: pod.uuid,
     podFolder: pod.folder,
@@ -42,10 +45,14 @@ export function joinPodNetworks(
     plugins: { folders: PLUGIN_FOLDERS, deadline: PLUGIN_DEADLINE },
     warn: pod.warn,
   });
+  await left;
   return {
     netnsPath: joined.netnsPath,
     keepOpen: joined.keepOpen,
-    resolvConf: joined.dns ? resolverText(joined.dns) : usableResolvers(),
+    resolvers: {
+      text: joined.resolvConf ?? usableResolvers(),
+      ofNetwork: joined.resolvConf !== undefined,
+    },
   };
 }
 
@@ -61,7 +68,7 @@ function forwardedPorts(podFolder: string, manifest: PodManifest): ForwardedPort
  * flock(1) waits, outside of the pod, for the end of the pod's lock, and becomes the parent of what
  * leaves the networks. It is a unit of its own where there is a systemd, or else nobody's child.
  */
-function leaveAfterwards(pod: Stage1Pod): void {
+async function leaveAfterwards(pod: Stage1Pod): Promise<void> {
   const wait = ['flock', '--shared', pod.folder, ...pod.leaveNetworks];
   const starter = isSystemdHost()
     ? [
@@ -77,11 +84,17 @@ function leaveAfterwards(pod: Stage1Pod): void {
       ]
     : ['setsid', '--fork', 'env', '--ignore-signal=INT,TERM,HUP'];
   const [program = '', ...argv] = [...starter, ...wait];
-  const { status, error } = spawnSync(program, argv, { stdio: 'ignore', cwd: pod.folder });
-  if (status === 0) return;
+  const child = spawn(program, argv, { stdio: 'ignore', cwd: pod.folder });
+  let cause: unknown;
+  try {
+    const [status] = await once(child, 'exit');
+    if (status === 0) return;
+  } catch (error) {
+    cause = error;
+  }
   throw new Stage1Error(
     'missing-program',
     `cannot start ${program}, which cleans up the pod's networks: install util-linux and systemd`,
-    error,
+    cause,
   );
 }

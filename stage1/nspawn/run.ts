@@ -3,18 +3,12 @@ import { join } from 'node:path';
 import type { PodManifest } from '../../src/appc/index.ts';
 import { enterCgroup, ownCgroup } from '../../src/os/cgroup.ts';
 import { errnoOf } from '../../src/os/error.ts';
-import { readInRoot } from '../../src/os/inroot.ts';
 import { execve, MS, mount } from '../../src/os/syscalls.ts';
 import { METADATA_ADDRESS, METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
-import {
-  appRootfs,
-  POD_FILES,
-  readAppImageManifest,
-  readPodManifest,
-} from '../../src/stage1/pod-files.ts';
+import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
 import {
   findProgram,
   hasUnifiedCgroup,
@@ -27,6 +21,7 @@ import { enterControllers, planBounds, SETUP, writeSetup } from './bounds.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
 import type { PodNetwork } from './network.ts';
 import { relayed } from './relay.ts';
+import { resolverMode } from './resolvers.ts';
 import { layOutRoot } from './skeleton.ts';
 import { appStreams, lookAtCaller } from './stdio.ts';
 import { podUnits } from './units.ts';
@@ -47,6 +42,9 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const caller = lookAtCaller(options.interactive);
   const hostname = options.hostname ?? `rkt-${pod.uuid}`;
   const journal = supervisor !== 'none';
+  const resolvers = typeof network === 'string' ? undefined : network.resolvers;
+  if (resolvers && options.resolv === 'default')
+    writeFileSync(join(root, 'etc/rkt-resolv.conf'), resolvers.text);
   const plans = manifest.apps.map((app) =>
     planService({
       pod: manifest,
@@ -56,7 +54,10 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       insecure: options.insecure,
       streams: appStreams(caller, app),
       journal,
-      files: { resolv: resolverMode(root, app.name, network, options), hosts: options.hosts },
+      files: {
+        resolv: resolverMode(root, app.name, options.resolv, resolvers),
+        hosts: options.hosts,
+      },
       hostname,
       metadataUrl: metadataUrl(network, options),
     }),
@@ -76,7 +77,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       hostname,
       journal,
       metadataUrl: metadataUrl(network, options),
-      resolvConf: typeof network === 'string' ? undefined : network.resolvConf,
+      resolvers,
     });
   prepareMounts(pod, root, plans, supervisor === 'none');
 
@@ -162,19 +163,6 @@ function metadataUrl(
   if (mdsToken === undefined || network === 'none') return undefined;
   const host = network === 'host' ? `127.0.0.1:${METADATA_PORT}` : METADATA_ADDRESS;
   return `http://${host}/${mdsToken}`;
-}
-
-/** An app whose image names no resolver gets those that its network can reach. */
-function resolverMode(
-  root: string,
-  app: string,
-  network: 'host' | 'none' | PodNetwork,
-  { resolv }: RunArguments,
-): RunArguments['resolv'] {
-  if (typeof network === 'string' || resolv !== 'default') return resolv;
-  writeFileSync(join(root, 'etc/rkt-resolv.conf'), network.resolvConf);
-  const own = readInRoot(join(root, appRootfs(app)), '/etc/resolv.conf') ?? '';
-  return /^\s*nameserver\s/m.test(own) ? 'default' : 'stage0';
 }
 
 /** What the container manager must leave to the pod: what any app keeps. */

@@ -1,6 +1,7 @@
 import { clearLeftovers } from '../../image/remove.ts';
 import { openStore } from '../../image/store.ts';
 import { collectPods } from '../../pod/gc.ts';
+import { collectPodNetworks } from '../../pod/networks.ts';
 import type { Context } from '../context.ts';
 import { durationFlag } from '../duration.ts';
 
@@ -14,6 +15,7 @@ export async function run({ globals, flags, note, report }: Context): Promise<nu
     markOnly: flags.bool('mark-only'),
   };
   await collectPods(globals.dataDir, options, { note, failed: report });
+  if (!options.markOnly) await collectPodNetworks(globals, report);
   // A download that was cut off may still be gone on with.
   if (!options.markOnly) clearLeftovers(openStore(globals.dataDir), Date.now() - DAY);
   return 0;

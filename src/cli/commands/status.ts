@@ -1,5 +1,6 @@
 import { PodError } from '../../pod/error.ts';
 import { type PodInfo, podInfo } from '../../pod/info.ts';
+import { checkPodNetworks } from '../../pod/networks.ts';
 import { findPod, refreshPod } from '../../pod/pods.ts';
 import { waitFinished, waitReady } from '../../pod/wait.ts';
 import type { Context } from '../context.ts';
@@ -19,6 +20,7 @@ export async function run(context: Context): Promise<number> {
   const pod = refreshPod(globals.dataDir, found.uuid);
   if (!pod || pod.group === 'garbage')
     throw new PodError('no-such-pod', `pod "${found.uuid}" was removed meanwhile`);
+  if (flags.bool('check-networks')) await checkPodNetworks(pod);
   const info = podInfo(pod);
   const format = jsonFormat(flags);
   stdout.write(format ? jsonText(podJson(info), format) : statusText(info));

@@ -14,6 +14,10 @@ const plan: FirewallPlan = {
 };
 
 describe('nftRuleset', () => {
+  test('refuses an interface whose name would end its quotes', () => {
+    expect(() => nftRuleset({ ...plan, hostInterfaces: ['a"accept'] })).toThrow(/rename it/);
+  });
+
   test('leads each port of a range to its own, in both families', () => {
     const rules = nftRuleset(plan);
     expect(rules).toContain('tcp dport 8081 dnat ip to 10.0.0.2:81');

@@ -31,7 +31,14 @@ describe('readResult', () => {
 
   test.each([
     [{ ips: [{ address: 5 }] }, /bad result of a plugin: ips\.0\.address/],
-    [{ ips: [{ address: '10.0.0.2' }] }, /is not in CIDR notation/],
+    [{ ips: [{ address: '10.0.0.2' }] }, /ips\.0\.address: must be an IP address with the length/],
+    [{ ips: [{ address: '10.0.0.2/33' }] }, /must be an IP address with the length/],
+    [{ ips: [{ address: '10.0.0.2/24 accept\n' }] }, /must be an IP address with the length/],
+    [{ ips: [{ address: '10.0.0.2/24', gateway: '10.0.0.1; drop' }] }, /must be an IP address/],
+    [{ interfaces: [{ name: 'a" drop #', sandbox: '/n' }] }, /must be the name of an interface/],
+    [{ dns: { nameservers: ['10.0.0.1\noptions x'] } }, /must be an IP address/],
+    [{ dns: { search: ['a\nnameserver 10.6.6.6'] } }, /must be a word/],
+    [{ dns: { domain: 'a b' } }, /must be a word/],
     [{ ips: 'none' }, /bad result of a plugin: ips/],
   ])('names what is wrong in %j', (result, message) => {
     expect(() => readResult('net', '1.0.0', result)).toThrow(message);
