@@ -12,6 +12,7 @@ const target = join(root, 'src/service/api.generated.ts');
 const DOC = 'org.gtk.GDBus.DocString';
 const FIELDS = 'io.rkt.Rkt1.Fields';
 const ACTION = 'io.rkt.Rkt1.Action';
+const GROUP = 'io.rkt.Rkt1.Group';
 const EMITS = 'org.freedesktop.DBus.Property.EmitsChangedSignal';
 
 /** The elements as a tree: name, attributes, children. */
@@ -59,6 +60,7 @@ function describe(element) {
         name: method.attributes.name,
         doc: note(method, DOC),
         action: note(method, ACTION),
+        group: note(method, GROUP) === 'yes' || undefined,
         in: direction(method, 'in'),
         out: direction(method, 'out'),
       }),

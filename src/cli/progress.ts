@@ -15,7 +15,24 @@ interface Bar {
 
 /** Downloads on stderr: a bar for each on a terminal, else a line at the start and one at the end. */
 export function showProgress(stderr: Writer, say: (line: string) => void): ProgressDisplay {
-  return stderr.terminal ? new Bars(stderr) : new Lines(say);
+  const shown = stderr.terminal ? new Bars(stderr) : new Lines(say);
+  return stderr.progress ? both(shown, stderr.progress) : shown;
+}
+
+function both(one: ProgressDisplay, other: ProgressDisplay): ProgressDisplay {
+  return {
+    start(label) {
+      const each = [one.start(label), other.start(label)];
+      return {
+        update: (received, total) => {
+          for (const display of each) display.update(received, total);
+        },
+        end: () => {
+          for (const display of each) display.end();
+        },
+      };
+    },
+  };
 }
 
 class Lines implements ProgressDisplay {

@@ -5,6 +5,7 @@ import { CliError, EXIT_FAILURE } from './error.ts';
 import { globalFlags } from './flag-sets.ts';
 import { Flags } from './flags.ts';
 import { configRoots, insecureWarning, resolveGlobals } from './globals.ts';
+import { isForHelper } from './helper-commands.ts';
 import { type Parsed, parseCommand, type Selected, selectCommand } from './parse.ts';
 import { errorText } from './report.ts';
 import { commands } from './table.ts';
@@ -28,6 +29,11 @@ export async function rkt(
     if (!command) return await helpInstead(selected, stdout, stderr);
     const parsed = parseCommand(command, rest, globals);
     if (parsed.help) return await helpOn(command, stdout);
+    if (isForHelper(command) && process.geteuid?.() !== 0) {
+      const { throughHelper } = await import('./through-helper.ts');
+      const code = await throughHelper(command, argv, stdout, stderr);
+      if (code !== undefined) return code;
+    }
     if (command.rootOnly && process.geteuid?.() !== 0)
       throw new CliError('unprivileged', 'cannot run as unprivileged user');
     return await profiled(globals, () => execute(command, parsed, globals, stdout, stderr));

@@ -11,6 +11,7 @@ import {
   startFlags,
   uuidFileFlag,
 } from './flag-sets.ts';
+import { unitCommands } from './unit-table.ts';
 
 /** `rkt fetch`, and `rkt image fetch` for old scripts. */
 const fetchCommand: Omit<CommandSpec, 'path'> = {
@@ -316,6 +317,7 @@ export const commands: readonly CommandSpec[] = [
     load: () => import('./commands/enter.ts'),
   },
   ...appCommands,
+  ...unitCommands,
   {
     path: 'app exec',
     group: 'Pods',
@@ -406,6 +408,40 @@ export const commands: readonly CommandSpec[] = [
     rootOnly: true,
     hidden: true,
     load: () => import('./commands/network-gc.ts'),
+  },
+  {
+    path: 'helper',
+    group: 'General',
+    summary: 'Serve the bus API io.rkt.Rkt1',
+    usage: '',
+    description: [
+      'What rkt-helper.service runs: answers on the system bus and on the Varlink socket that systemd passes, and ends after 30 seconds without work.',
+    ],
+    flags: [
+      {
+        name: 'idle',
+        kind: 'value',
+        placeholder: 'DURATION',
+        default: '30s',
+        description: 'End after that long without work',
+      },
+    ],
+    rootOnly: true,
+    hidden: true,
+    load: () => import('./commands/helper.ts'),
+  },
+  {
+    path: 'transfer-worker',
+    group: 'General',
+    summary: 'Do the work of a transfer that the helper was asked for',
+    usage: 'ID',
+    description: ['What rkt-transfer@ID.service and rkt-job@ID.service run.'],
+    flags: [],
+    operands: [1, 1],
+    rootOnly: true,
+    standalone: true,
+    hidden: true,
+    load: () => import('./commands/transfer-worker.ts'),
   },
   { ...fetchCommand, path: 'fetch' },
   { ...fetchCommand, path: 'image fetch', hidden: true },

@@ -1,4 +1,5 @@
 import { writeSync } from 'node:fs';
+import type { ProgressDisplay } from '../http/download.ts';
 import { errnoOf } from '../os/error.ts';
 import { CliError } from './error.ts';
 
@@ -6,6 +7,8 @@ import { CliError } from './error.ts';
 export interface Writer {
   write(text: string | Uint8Array): void;
   readonly terminal: boolean;
+  /** Somebody who wants to know how downloads go on, in numbers. */
+  readonly progress?: ProgressDisplay;
 }
 
 /**

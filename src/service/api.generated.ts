@@ -15,7 +15,7 @@ export interface ManagerMethods {
   readonly Fetch: { readonly in: { readonly image: string; readonly options: Dictionary }; readonly out: { readonly id: number; readonly object: string } };
   readonly RemoveImage: { readonly in: { readonly image: string; readonly options: Dictionary }; readonly out: Record<never, never> };
   readonly ListKeys: { readonly in: { readonly options: Dictionary }; readonly out: { readonly keys: readonly { readonly prefix: string; readonly fingerprint: string; readonly path: string; readonly more: Dictionary }[] } };
-  readonly TrustKey: { readonly in: { readonly prefix: string; readonly key: string; readonly options: Dictionary }; readonly out: { readonly fingerprint: string } };
+  readonly TrustKey: { readonly in: { readonly prefix: string; readonly key: string; readonly options: Dictionary }; readonly out: { readonly fingerprints: readonly string[] } };
   readonly UntrustKey: { readonly in: { readonly prefix: string; readonly fingerprint: string; readonly options: Dictionary }; readonly out: Record<never, never> };
   readonly CollectGarbage: { readonly in: { readonly options: Dictionary }; readonly out: { readonly id: number; readonly object: string } };
   readonly ListTransfers: { readonly in: { readonly options: Dictionary }; readonly out: { readonly transfers: readonly { readonly id: number; readonly type: string; readonly subject: string; readonly progress: number; readonly more: Dictionary; readonly object: string }[] } };
@@ -87,6 +87,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "ListPods",
         "doc": "The pods, in every state. Option: states (as), only those in one of these states.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "options",
@@ -112,6 +113,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "GetPod",
         "doc": "The object of a pod, by its UUID or an unambiguous beginning of it.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "uuid",
@@ -127,7 +129,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "PreparePod",
-        "doc": "Prepares a pod. Either manifest is a pod manifest (JSON; its images may be names), or images are the references of its apps. Options are named after the flags of rkt prepare and take the same values: volume (as), port (as), name (s), environment (as), inherit-env (b), no-overlay (b), pull-policy (s), insecure-options (as), stage1-name (s), arguments (aas: those of each app).",
+        "doc": "Prepares a pod; what it needs of images is fetched. Either manifest is a pod manifest (JSON, as for --pod-manifest), or images are the references of its apps. Options: volume, mount, port, set-env (as), no-overlay (b), pull-policy, stage1-name, name (s), insecure-options (as), arguments (aas: those of each app).",
         "action": "io.rkt.Rkt1.run-pod",
         "in": [
           {
@@ -156,7 +158,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "RunPod",
-        "doc": "Prepares a pod and starts it as a transient unit; answers as soon as the unit runs. Options as for PreparePod, and those of rkt run-prepared: net (as), dns (as), dns-search (as), dns-opt (as), dns-domain (s), hosts-entry (as), hostname (s), mds-register (b); pod (s): the UUID of a prepared pod, instead of manifest and images.",
+        "doc": "Prepares a pod and starts it as the transient unit rkt-UUID.service; answers when the pod is ready. Options as for PreparePod, and net, dns, dns-search, dns-opt, hosts-entry (as), dns-domain, hostname (s), mds-register (b); pod (s): the UUID of a prepared pod, instead of manifest and images.",
         "action": "io.rkt.Rkt1.run-pod",
         "in": [
           {
@@ -201,7 +203,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "KillPod",
-        "doc": "Sends a signal to the processes of a pod. whom: leader or all.",
+        "doc": "Sends a signal to a pod that systemd-machined knows. whom: leader, which is PID 1 of the pod, or all.",
         "action": "io.rkt.Rkt1.manage-pods",
         "in": [
           {
@@ -239,6 +241,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "ListImages",
         "doc": "The images in the store.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "options",
@@ -265,6 +268,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "GetImage",
         "doc": "The object of an image, by its ID, an unambiguous beginning of it, or its name.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "image",
@@ -280,8 +284,9 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Fetch",
-        "doc": "Fetches, verifies and stores an image; answers at once. Options are named after the flags of rkt fetch: pull-policy (s), no-deps (b), signature (s), insecure-options (as).",
+        "doc": "Fetches, verifies and stores an image; answers at once. Images are named or have a URL, files are refused. Options: pull-policy (s); insecure-options (as), for which the caller needs io.rkt.Rkt1.manage-trust too.",
         "action": "io.rkt.Rkt1.fetch",
+        "group": true,
         "in": [
           {
             "name": "image",
@@ -305,7 +310,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "RemoveImage",
-        "doc": "Removes an image from the store. What running pods use of it stays until they end.",
+        "doc": "Removes an image from the store. What pods use of it stays as long as they are there.",
         "action": "io.rkt.Rkt1.manage-images",
         "in": [
           {
@@ -323,6 +328,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "ListKeys",
         "doc": "The keys that images are trusted by.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "options",
@@ -345,7 +351,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "TrustKey",
-        "doc": "Trusts an OpenPGP public key (armored text) for images whose names begin with prefix; an empty prefix stands for all.",
+        "doc": "Trusts OpenPGP public keys (armored text) for images whose names begin with prefix; an empty prefix stands for all.",
         "action": "io.rkt.Rkt1.manage-trust",
         "in": [
           {
@@ -363,8 +369,8 @@ export const API: readonly InterfaceSpec[] = [
         ],
         "out": [
           {
-            "name": "fingerprint",
-            "type": "s"
+            "name": "fingerprints",
+            "type": "as"
           }
         ]
       },
@@ -390,8 +396,9 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "CollectGarbage",
-        "doc": "Removes what ended pods left; answers at once. Options: grace-period, expire-prepared (t, microseconds), images (b): also images that nothing has used for image-grace-period (t).",
+        "doc": "Removes what ended pods left; answers at once. Options: grace-period, expire-prepared (t, microseconds).",
         "action": "io.rkt.Rkt1.manage-pods",
+        "group": true,
         "in": [
           {
             "name": "options",
@@ -411,8 +418,9 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "ListTransfers",
-        "doc": "What is being done at the moment: fetches and collections of garbage.",
+        "doc": "What goes on at the moment: fetches and collections of garbage.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [
           {
             "name": "options",
@@ -437,8 +445,9 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "CancelTransfer",
-        "doc": "Ends a transfer. What it has downloaded is kept for the next one.",
+        "doc": "Ends a transfer. What it has downloaded is kept for the next one. For a collection of garbage the caller needs io.rkt.Rkt1.manage-pods too.",
         "action": "io.rkt.Rkt1.fetch",
+        "group": true,
         "in": [
           {
             "name": "id",
@@ -550,6 +559,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "GetManifest",
         "doc": "The pod manifest, as JSON.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [],
         "out": [
           {
@@ -668,6 +678,7 @@ export const API: readonly InterfaceSpec[] = [
         "name": "GetManifest",
         "doc": "The image manifest, as JSON.",
         "action": "io.rkt.Rkt1.inspect",
+        "group": true,
         "in": [],
         "out": [
           {
@@ -729,6 +740,7 @@ export const API: readonly InterfaceSpec[] = [
       {
         "name": "Cancel",
         "action": "io.rkt.Rkt1.fetch",
+        "group": true,
         "in": [],
         "out": []
       }

@@ -4,11 +4,10 @@ import { fromBus, toBus, typedVariant } from '../systemd/bus-values.ts';
 import { API } from './api.generated.ts';
 import { asServiceError, ServiceError } from './error.ts';
 import { introspect, OBJECT_MANAGER, STANDARD } from './introspection.ts';
-import { type ApiObject, type ApiObjects, type Caller, ROOT } from './objects.ts';
+import { type ApiObject, type ApiObjects, type Caller, INSPECT, ROOT } from './objects.ts';
 import type { ArgumentSpec, InterfaceSpec, MethodSpec } from './spec.ts';
 
 const ERROR = 'io.rkt.Rkt1.Error';
-const INSPECT = 'io.rkt.Rkt1.inspect';
 
 /**
  * Answers a method call on the bus from the objects of the API. It never throws, and what went
@@ -22,44 +21,38 @@ export async function dispatch(
   try {
     const standard = await standardAnswer(objects, call, caller);
     if (standard) return standard;
-    const object = await objects.find(call.path);
+    const object = objects.find(call.path);
     if (!object) return unknown('UnknownObject', `there is no object ${call.path}`);
-    const found = methodOf(object, call);
-    if (!found) return unknown('UnknownMethod', `${call.path} has no method ${call.member}`);
-    const { spec, method } = found;
+    const method = methodOf(object, call);
+    if (!method) return unknown('UnknownMethod', `${call.path} has no method ${call.member}`);
     if (call.signature !== signatureOf(method.in))
       return unknown(
         'InvalidArgs',
         `${method.name} takes (${signatureOf(method.in)}), not (${call.signature})`,
       );
-    if (method.action) await caller.authorize(method.action);
-    const back = await object.call(spec.name, method.name, argumentsOf(method, call.body));
+    if (method.action) await caller.authorize(method.action, method.group);
+    const back = await object.call(method.name, argumentsOf(method, call.body), caller);
     return {
       signature: signatureOf(method.out),
       body: method.out.map(({ name, type, fields }) => toBus(type, back[name], fields)),
     };
   } catch (error) {
     const told = asServiceError(error);
-    return { error: `${ERROR}.${told.code}`, message: told.message };
+    return { error: errorName(told), message: told.message };
   }
 }
 
-/** The interfaces of an object, as the XML describes them. */
-function specsOf(object: ApiObject): InterfaceSpec[] {
-  return API.filter(({ name }) => object.interfaces.includes(name));
+/** The interface of an object, as the XML describes it. */
+export function specOf({ interface: wanted }: ApiObject): InterfaceSpec {
+  const spec = API.find(({ name }) => name === wanted);
+  if (!spec) throw new ServiceError('Failed', `there is no interface ${wanted}`);
+  return spec;
 }
 
 /** A method; the caller may leave the interface out. */
-function methodOf(
-  object: ApiObject,
-  call: BusCall,
-): { spec: InterfaceSpec; method: MethodSpec } | undefined {
-  for (const spec of specsOf(object)) {
-    if (call.interface !== '' && call.interface !== spec.name) continue;
-    const method = spec.methods.find(({ name }) => name === call.member);
-    if (method) return { spec, method };
-  }
-  return undefined;
+function methodOf(object: ApiObject, call: BusCall): MethodSpec | undefined {
+  if (call.interface !== '' && call.interface !== object.interface) return undefined;
+  return specOf(object).methods.find(({ name }) => name === call.member);
 }
 
 function signatureOf(args: readonly ArgumentSpec[]): string {
@@ -70,6 +63,13 @@ function argumentsOf(method: MethodSpec, body: readonly unknown[]): Record<strin
   return Object.fromEntries(
     method.in.map(({ name, type, fields }, at) => [name, fromBus(type, body[at], fields)]),
   );
+}
+
+/** The name of an error on the bus: ours, or systemd's for what a password would help. */
+function errorName({ code }: ServiceError): string {
+  return code === 'InteractiveAuthorizationRequired'
+    ? `org.freedesktop.DBus.Error.${code}`
+    : `${ERROR}.${code}`;
 }
 
 function unknown(name: string, message: string): BusAnswer {
@@ -96,7 +96,7 @@ async function standardAnswer(
     case 'GetMachineId':
       return { signature: 's', body: [readFileSync('/etc/machine-id', 'utf8').trim()] };
     case 'Introspect':
-      return { signature: 's', body: [await introspectPath(objects, call.path)] };
+      return { signature: 's', body: [introspectPath(objects, call.path)] };
     case 'GetManagedObjects':
       return call.path === ROOT ? managedObjects(objects, caller) : undefined;
     default:
@@ -104,41 +104,37 @@ async function standardAnswer(
   }
 }
 
-async function introspectPath(objects: ApiObjects, path: string): Promise<string> {
-  const object = await objects.find(path);
+function introspectPath(objects: ApiObjects, path: string): string {
+  const object = objects.find(path);
   const below = path === '/' ? '/' : `${path}/`;
   // What pods there are is nobody's business who may not inspect them.
   const folders = [ROOT, `${ROOT}/pod`, `${ROOT}/image`, `${ROOT}/transfer`];
   const nodes = folders
     .filter((each) => each.startsWith(below))
     .map((each) => each.slice(below.length).split('/', 1)[0] ?? '');
-  const specs = object ? specsOf(object) : [];
+  const specs = object ? [specOf(object)] : [];
   return introspect(path === ROOT ? [OBJECT_MANAGER, ...specs] : specs, [...new Set(nodes)]);
 }
 
 async function managedObjects(objects: ApiObjects, caller: Caller): Promise<BusAnswer> {
   await caller.authorize(INSPECT);
-  const managed: Record<string, unknown> = {};
-  for (const object of await objects.all()) managed[object.path] = await allProperties(object);
-  return { signature: 'a{oa{sa{sv}}}', body: [managed] };
+  const managed = objects.all().map((object) => [object.path, interfacesOf(object)]);
+  return { signature: 'a{oa{sa{sv}}}', body: [Object.fromEntries(managed)] };
 }
 
-/** The properties of an object by interface, each a dictionary for the wire. */
-export async function allProperties(object: ApiObject): Promise<Record<string, unknown>> {
-  const entries = specsOf(object).map(async (spec) => [
-    spec.name,
-    await propertiesOf(object, spec),
-  ]);
-  return Object.fromEntries(await Promise.all(entries));
+/** An object's interfaces with their properties, for the wire: `a{sa{sv}}`. */
+export function interfacesOf(object: ApiObject): Record<string, Record<string, unknown>> {
+  return { [object.interface]: wireProperties(object) };
 }
 
-async function propertiesOf(
-  object: ApiObject,
-  spec: InterfaceSpec,
-): Promise<Record<string, unknown>> {
-  const values = await object.properties(spec.name);
+/** The properties of an object, for the wire: `a{sv}`. */
+export function wireProperties(object: ApiObject): Record<string, unknown> {
+  const values = object.properties();
   return Object.fromEntries(
-    spec.properties.map(({ name, type, fields }) => [name, variant(type, values[name], fields)]),
+    specOf(object).properties.map(({ name, type, fields }) => [
+      name,
+      variant(type, values[name], fields),
+    ]),
   );
 }
 
@@ -147,21 +143,20 @@ async function propertiesAnswer(
   { path, member, body }: BusCall,
   caller: Caller,
 ): Promise<BusAnswer> {
-  const object = await objects.find(path);
+  const object = objects.find(path);
   if (!object) return unknown('UnknownObject', `there is no object ${path}`);
   const [iface, property] = body;
-  const spec = specsOf(object).find(({ name }) => name === iface);
-  if (!spec)
-    return isStandard(iface)
+  if (iface !== object.interface && iface !== '')
+    return isStandard(iface) && member === 'GetAll'
       ? { signature: 'a{sv}', body: [{}] }
-      : unknown('UnknownInterface', `${path} has no interface ${iface}`);
-  if (path !== ROOT) await caller.authorize(INSPECT);
-  if (member === 'GetAll') return { signature: 'a{sv}', body: [await propertiesOf(object, spec)] };
-  const known = spec.properties.find(({ name }) => name === property);
-  if (!known) return unknown('UnknownProperty', `${spec.name} has no property ${property}`);
+      : unknown('UnknownInterface', `${path} has no property of interface ${iface}`);
+  if (path !== ROOT) await caller.authorize(INSPECT, true);
+  if (member === 'GetAll') return { signature: 'a{sv}', body: [wireProperties(object)] };
+  const known = specOf(object).properties.find(({ name }) => name === property);
+  if (!known) return unknown('UnknownProperty', `${path} has no property ${property}`);
   if (member === 'Set') return unknown('PropertyReadOnly', `${property} cannot be set`);
-  const values = await object.properties(spec.name);
-  return { signature: 'v', body: [variant(known.type, values[known.name], known.fields)] };
+  const value = object.properties()[known.name];
+  return { signature: 'v', body: [variant(known.type, value, known.fields)] };
 }
 
 function isStandard(name: unknown): boolean {

@@ -2,6 +2,8 @@ import { DomainError } from '../os/error.ts';
 
 export type ServiceErrorCode =
   | 'AccessDenied'
+  /** They might, if they let polkit ask for a password. */
+  | 'InteractiveAuthorizationRequired'
   | 'NoSuchPod'
   | 'NoSuchImage'
   | 'NoSuchKey'
@@ -19,9 +21,17 @@ export function asServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError) return error;
   if (error instanceof DomainError) {
     const code = CODES.get(error.code) ?? 'Failed';
-    return new ServiceError(code, error.message, error);
+    return new ServiceError(code, line(error.message), error);
   }
-  return new ServiceError('Failed', error instanceof Error ? error.message : String(error), error);
+  return new ServiceError(
+    'Failed',
+    line(error instanceof Error ? error.message : `${error}`),
+    error,
+  );
+}
+
+function line(text: string): string {
+  return text.trim().replace(/\s*\n\s*/g, ' ');
 }
 
 /** Codes of the other domains that a caller can do something about. */
@@ -32,5 +42,8 @@ const CODES = new Map<string, ServiceErrorCode>([
   ['wrong-state', 'WrongState'],
   ['busy', 'InUse'],
   ['not-found', 'NoSuchImage'],
-  ['syntax', 'InvalidArgument'],
+  ['ambiguous', 'InvalidArgument'],
+  ['bad-key', 'InvalidArgument'],
+  ['bad-reference', 'InvalidArgument'],
+  ['bad-prefix', 'InvalidArgument'],
 ]);

@@ -14,6 +14,8 @@ export interface MethodSpec {
   readonly doc?: string;
   /** The polkit action that the caller needs; without one anybody may call. */
   readonly action?: string;
+  /** Whoever may connect to the Varlink socket may call it there. */
+  readonly group?: boolean;
   readonly in: readonly ArgumentSpec[];
   readonly out: readonly ArgumentSpec[];
 }

@@ -132,6 +132,11 @@ export class SystemBus {
       throw new SystemdError('refused', `cannot take the bus name ${name}: another process has it`);
   }
 
+  /** Gives a name up; every call that was sent to it has arrived when this settles. */
+  async releaseName(name: string): Promise<void> {
+    await this.call({ ...DBUS, member: 'ReleaseName' }, 's', [name]);
+  }
+
   /** Has every method call that arrives answered; the handler never throws. */
   serve(handler: (call: BusCall) => Promise<BusAnswer>): void {
     this.#bus.addMethodHandler((message: Message) => {
@@ -167,7 +172,8 @@ export class SystemBus {
             destination: call.sender,
             errorName: answer.error,
             signature: 's',
-            body: [answer.message],
+            // What the bus takes for malformed ends the connection.
+            body: [answer.message.replaceAll('\0', '')],
           })
         : Message.newMethodReturn(call, answer.signature, answer.body),
     );

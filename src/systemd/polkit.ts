@@ -12,17 +12,20 @@ const PATIENCE = 5 * 60_000;
 
 const ALLOW_USER_INTERACTION = 1;
 
+/** `challenge`: they might, if polkit were allowed to ask for a password. */
+export type Verdict = 'yes' | 'no' | 'challenge';
+
 /**
  * Asks polkit whether somebody may do something: org.freedesktop.PolicyKit1.Authority,
  * CheckAuthorization. Root may without asking; where there is no polkit nobody else may.
  */
-export async function isAuthorized(
+export async function checkAuthorization(
   bus: SystemBus,
   subject: Subject,
   action: string,
   interactive: boolean,
-): Promise<boolean> {
-  if ((await uidOf(bus, subject)) === 0) return true;
+): Promise<Verdict> {
+  if ((await uidOf(bus, subject)) === 0) return 'yes';
   const flags = interactive ? ALLOW_USER_INTERACTION : 0;
   try {
     const [answer] = await bus.call(
@@ -36,9 +39,11 @@ export async function isAuthorized(
       [describe(subject), action, {}, flags, ''],
       PATIENCE,
     );
-    return Array.isArray(answer) && answer[0] === true;
+    if (!Array.isArray(answer)) return 'no';
+    if (answer[0] === true) return 'yes';
+    return answer[1] === true && !interactive ? 'challenge' : 'no';
   } catch (error) {
-    if (error instanceof SystemdError && error.code === 'refused') return false;
+    if (error instanceof SystemdError && error.code === 'refused') return 'no';
     throw error;
   }
 }

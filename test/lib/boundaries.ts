@@ -6,7 +6,7 @@ import ts from 'typescript';
 const rank: Readonly<Record<string, number>> = {
   'src/cli': 6,
   'src/pod': 5,
-  'src/service': 4,
+  'src/service': 5,
   'src/metadata': 4,
   'src/stage1': 3,
   'src/image': 3,

@@ -1,0 +1,149 @@
+import { openStore } from '../image/store.ts';
+import { type BusCall, SystemBus } from '../systemd/bus.ts';
+import { checkAuthorization, type Subject } from '../systemd/polkit.ts';
+import { killMachine, UnitControl } from '../systemd/unit-control.ts';
+import type { TrustRoots } from '../trust/types.ts';
+import { Announcer } from './announce.ts';
+import { apiObjects } from './api.ts';
+import { dispatch } from './dispatch.ts';
+import { ServiceError } from './error.ts';
+import { Idle } from './idle.ts';
+import { type Job, Jobs } from './jobs.ts';
+import { type Backend, transfersOf } from './manager.ts';
+import { type Caller, objectPath } from './objects.ts';
+import { type Commands, serveVarlink, type VarlinkServer } from './varlink.ts';
+import { DataWatch } from './watch.ts';
+
+const NAME = 'io.rkt.Rkt1';
+
+export interface HelperOptions {
+  readonly dataDir: string;
+  readonly trust: TrustRoots;
+  /** Milliseconds without work after which it ends. */
+  readonly idle: number;
+  /** The listening socket that systemd has passed, if there is one. */
+  readonly socket: number | undefined;
+  /** The commands that come by Varlink. */
+  readonly commands: Commands;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+/** Serves the API by D-Bus and Varlink, until there has been nothing to do for a while. */
+export async function runHelper(options: HelperOptions): Promise<void> {
+  const { dataDir, trust } = options;
+  const bus = await SystemBus.connect();
+  const jobs = new Jobs(new UnitControl(bus));
+  const backend: Backend = {
+    dataDir,
+    store: openStore(dataDir),
+    trust,
+    jobs,
+    killPod: (uuid, whom, signal) => killMachine(bus, `rkt-${uuid}`, whom, signal),
+  };
+  const objects = apiObjects(backend);
+  let varlink: VarlinkServer | undefined;
+  const idle = new Idle(
+    options.idle,
+    () => jobs.list().length > 0 || (varlink?.connections ?? 0) > 0,
+  );
+  const announcer = new Announcer(bus, objects);
+  const watch = new DataWatch(dataDir);
+  announceData(watch, announcer);
+  announceTransfers(jobs, watch, announcer);
+  const authorize = authorizer(bus);
+  bus.serve((call) =>
+    idle.during(() => dispatch(objects, call, { authorize: authorize(busSubject(call)) })),
+  );
+  await bus.subscribe(MACHINE_REMOVED, ([machine]) => {
+    if (/^rkt-/.test(String(machine)))
+      idle.during(() => watch.machineEnded(String(machine))).catch(() => {});
+  });
+  await jobs.recover();
+  await bus.requestName(NAME);
+  if (options.socket !== undefined)
+    varlink = serveVarlink(options.socket, {
+      backend,
+      objects,
+      commands: options.commands,
+      during: (work) => idle.during(work),
+      authorize: ({ pid, uid, startTime }) => authorize({ subject: { pid, uid, startTime } }),
+    });
+  const told = new Promise<void>((resolve) =>
+    options.signal.addEventListener('abort', () => resolve(), { once: true }),
+  );
+  await Promise.race([idle.over, told, bus.ended]);
+  // Whoever calls from now on has another helper started; who has called is answered.
+  await bus.releaseName(NAME);
+  while (!options.signal.aborted && idle.working)
+    await new Promise((resolve) => setImmediate(resolve));
+  watch.close();
+  varlink?.close();
+  bus.close();
+}
+
+const MACHINE_REMOVED = {
+  sender: 'org.freedesktop.machine1',
+  path: '/org/freedesktop/machine1',
+  interface: 'org.freedesktop.machine1.Manager',
+  member: 'MachineRemoved',
+};
+
+interface Asking {
+  readonly subject: Subject;
+  /** They put up with being asked for a password. */
+  readonly interactive?: boolean;
+}
+
+function busSubject({ sender, interactive }: BusCall): Asking {
+  return { subject: { busName: sender }, interactive };
+}
+
+/** Asks polkit for those who are not root. */
+function authorizer(bus: SystemBus): (asking: Asking) => Caller['authorize'] {
+  return ({ subject, interactive = false }) =>
+    async (action) => {
+      const verdict = await checkAuthorization(bus, subject, action, interactive);
+      if (verdict === 'challenge')
+        throw new ServiceError(
+          'InteractiveAuthorizationRequired',
+          `${action} needs authentication, which the caller does not allow to be asked for`,
+        );
+      if (verdict === 'no')
+        throw new ServiceError('AccessDenied', `you are not allowed to do that (${action})`);
+    };
+}
+
+function announceData(watch: DataWatch, announcer: Announcer): void {
+  watch.on('podNew', (uuid) => announcer.added('Pod', uuid));
+  watch.on('podChanged', (uuid) => announcer.changed('Pod', uuid));
+  watch.on('podRemoved', (uuid) => announcer.removed('Pod', uuid));
+  watch.on('imageNew', (key) => announcer.added('Image', key));
+  watch.on('imageRemoved', (key) => announcer.removed('Image', key));
+}
+
+function announceTransfers(jobs: Jobs, watch: DataWatch, announcer: Announcer): void {
+  const path = ({ id }: Job) => objectPath('transfer', String(id));
+  jobs.onStart((job) => {
+    if (!transfersOf(jobs).includes(job)) return;
+    announcer.added('Transfer', job.id);
+    const iface = 'io.rkt.Rkt1.Transfer';
+    job.on('progress', () => announcer.changed('Transfer', job.id));
+    job.on('stderr', (text) => {
+      for (const line of text.split('\n').filter(Boolean))
+        announcer.signal(path(job), iface, 'LogMessage', [INFO, line]);
+    });
+    job.once('ended', ({ result, stdout, message }) => {
+      const [image] = stdout.split('\n');
+      const details =
+        result !== 'done' ? { message } : job.request.type === 'fetch' ? { image } : {};
+      // What has come is known before it is told that it has.
+      watch.look();
+      announcer.signal(path(job), iface, 'Finished', [result, details]);
+      announcer.removed('Transfer', job.id, [result]);
+    });
+  });
+}
+
+/** syslog(3): LOG_INFO. */
+const INFO = 6;

@@ -1,0 +1,79 @@
+import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { writeFileAtomic } from '../os/files.ts';
+
+/**
+ * A job is a folder /run/rkt/transfers/ID, which its worker and the helper share:
+ *
+ * - `job`: what is to be done, written by the helper before anything else;
+ * - `stdout`, `stderr`: what the command prints;
+ * - `progress`: how far it is, replaced as it goes on;
+ * - `canceled`: somebody wants it to end;
+ * - `result`: the exit status, when the command came to its own end;
+ * - `ended`: made when the worker's unit is over, however that came about.
+ */
+export const JOBS_FOLDER = '/run/rkt/transfers';
+
+/** `command` is waited for by the one who asked; the others are transfers, with an object each. */
+export type JobType = 'fetch' | 'gc' | 'command';
+
+export interface JobRequest {
+  readonly type: JobType;
+  /** What it is about, for people. */
+  readonly subject: string;
+  /** The command line behind `rkt`. */
+  readonly argv: readonly string[];
+}
+
+/** Progress from 0 to 1, rate in bytes per second. */
+export interface JobProgress {
+  readonly progress: number;
+  readonly rate: number;
+}
+
+export function jobFolder(id: number, folder = JOBS_FOLDER): string {
+  return join(folder, String(id));
+}
+
+export function writeRequest(folder: string, request: JobRequest): void {
+  writeFileAtomic(join(folder, 'job'), JSON.stringify(request), 0o600);
+}
+
+export function readRequest(folder: string): JobRequest {
+  return JSON.parse(readFileSync(join(folder, 'job'), 'utf8'));
+}
+
+export function makeJobFolder(id: number, folder = JOBS_FOLDER): string {
+  const made = jobFolder(id, folder);
+  mkdirSync(folder, { recursive: true, mode: 0o755 });
+  mkdirSync(made, { mode: 0o700 });
+  return made;
+}
+
+/** What somebody else sees whole or not at all; it need not outlast the machine. */
+export function writeProgress(folder: string, progress: JobProgress): void {
+  writeFileAtomic(join(folder, 'progress'), JSON.stringify(progress), 0o600);
+}
+
+export function readProgress(folder: string): JobProgress | undefined {
+  const path = join(folder, 'progress');
+  return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
+}
+
+export function writeResult(folder: string, status: number): void {
+  writeFileAtomic(join(folder, 'result'), String(status), 0o600);
+}
+
+/** The exit status; undefined when the worker was killed before it had one. */
+export function readResult(folder: string): number | undefined {
+  const path = join(folder, 'result');
+  return existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
+}
+
+export function mark(folder: string, name: 'canceled' | 'ended'): void {
+  writeFileSync(join(folder, name), '');
+}
+
+export function isMarked(folder: string, name: 'canceled' | 'ended'): boolean {
+  return existsSync(join(folder, name));
+}

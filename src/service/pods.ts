@@ -1,0 +1,104 @@
+import { existsSync } from 'node:fs';
+import { basename } from 'node:path';
+import { readIfExists } from '../os/files.ts';
+import { type PodInfo, podInfo, podManifestText } from '../pod/info.ts';
+import { findPod, listPods, type Pod, refreshPod } from '../pod/pods.ts';
+import type { ManagerMethods, PodProperties } from './api.generated.ts';
+import { ServiceError } from './error.ts';
+import { objectPath } from './objects.ts';
+
+/** The pods that `rkt list` lists. */
+export function podsOf(dataDir: string): Pod[] {
+  const found = listPods(dataDir, ['prepare', 'prepared', 'run', 'exited-garbage']);
+  // One that moves meanwhile is found in two groups.
+  return [...new Map(found.map((pod) => [pod.uuid, pod])).values()];
+}
+
+/** The pod of an object's path; undefined when there is none. */
+export function podAt(dataDir: string, name: string): Pod | undefined {
+  const uuid = name.replaceAll('_', '-');
+  if (!/^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/.test(uuid)) return undefined;
+  const pod = refreshPod(dataDir, uuid);
+  return pod && pod.group !== 'garbage' && pod.group !== 'embryo' ? pod : undefined;
+}
+
+/** A pod by its UUID or the beginning of it. Throws PodError. */
+export function podNamed(dataDir: string, uuid: string): Pod {
+  return findPod(dataDir, uuid);
+}
+
+export function podProperties(pod: Pod): PodProperties {
+  const info = infoOf(pod);
+  const ends = info.apps.map(({ finishedAt }) => microseconds(finishedAt));
+  const ended = info.state === 'exited' || info.state.startsWith('exited ');
+  return {
+    UUID: pod.uuid,
+    State: info.state,
+    Apps: info.apps.map((app) => ({
+      name: app.name,
+      image: app.imageId,
+      state: app.state,
+      status: app.exitCode ?? -1,
+      more: {
+        ...(app.imageName === undefined ? {} : { 'image-name': app.imageName }),
+        ...(app.exitSignal === undefined ? {} : { signal: app.exitSignal }),
+      },
+    })),
+    Unit: unitOf(pod),
+    Leader: info.state === 'running' ? (info.pid ?? 0) : 0,
+    Addresses: addressesOf(info),
+    CreatedTimestamp: microseconds(info.createdAt),
+    StartedTimestamp: microseconds(info.startedAt),
+    ExitedTimestamp: ended ? Math.max(0, ...ends) : 0,
+  };
+}
+
+/** A line of ListPods. */
+export function podLine(pod: Pod): ManagerMethods['ListPods']['out']['pods'][number] {
+  const info = infoOf(pod);
+  return {
+    uuid: pod.uuid,
+    state: info.state,
+    created: microseconds(info.createdAt),
+    more: {
+      apps: info.apps.map(({ name }) => name),
+      images: info.apps.map(({ imageName, imageId }) => imageName ?? imageId),
+      addresses: addressesOf(info).map(({ network, address }) => `${network}=${address}`),
+      unit: unitOf(pod),
+    },
+    object: objectPath('pod', pod.uuid),
+  };
+}
+
+export function podManifest(pod: Pod): string {
+  if (!existsSync(`${pod.folder}/pod`))
+    throw new ServiceError('WrongState', `pod "${pod.uuid}" has no manifest yet`);
+  return podManifestText(pod);
+}
+
+/** A pod that is just being made, or removed, has nothing to read. */
+function infoOf(pod: Pod): Pick<PodInfo, 'apps' | 'networks' | 'state'> & Partial<PodInfo> {
+  try {
+    return podInfo(pod);
+  } catch {
+    return { state: pod.state, apps: [], networks: [] };
+  }
+}
+
+/** Where the pod's cgroup is: the unit is the last folder that bears a unit's name. */
+function unitOf(pod: Pod): string {
+  if (pod.state !== 'running') return '';
+  const path = readIfExists(`${pod.folder}/subcgroup`)?.trim() ?? '';
+  const units = path.split('/').filter((name) => /\.(service|scope)$/.test(name));
+  return basename(units[0] ?? '');
+}
+
+function addressesOf({ networks }: Pick<PodInfo, 'networks'>) {
+  return networks.flatMap(({ netName, ip }) =>
+    ip === undefined ? [] : [{ network: netName, address: ip }],
+  );
+}
+
+function microseconds(time: Date | undefined): number {
+  return time ? Math.trunc(time.getTime()) * 1000 : 0;
+}
