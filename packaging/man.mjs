@@ -11,7 +11,7 @@ const folder = resolve(process.argv[2] ?? join(root, 'dist/man'));
 // The pages come from the command table, which names its commands' code but does not need it here.
 const { outputFiles } = await build({
   absWorkingDir: root,
-  entryPoints: ['src/cli/man.ts'],
+  entryPoints: ['packaging/man-pages.mjs'],
   bundle: true,
   format: 'esm',
   platform: 'node',
@@ -20,7 +20,7 @@ const { outputFiles } = await build({
   logLevel: 'warning',
 });
 const code = Buffer.from(outputFiles[0].contents).toString('base64');
-const { manPages } = await import(`data:text/javascript;base64,${code}`);
+const { allPages } = await import(`data:text/javascript;base64,${code}`);
 
 mkdirSync(folder, { recursive: true });
-for (const { file, text } of manPages(version)) writeFileSync(join(folder, file), text);
+for (const { file, text } of allPages(version)) writeFileSync(join(folder, file), text);

@@ -23,7 +23,7 @@ const exitStatus: readonly Entry[] = [
 ];
 
 function overview(visible: readonly CommandSpec[], version: string): ManPage {
-  return page('rkt', 'runs pods of container images', version, [
+  return page('rkt(1)', 'runs pods of container images', version, [
     section('SYNOPSIS', ['.B rkt', roff('[FLAGS] COMMAND [ARGS]')]),
     section('DESCRIPTION', [
       roff(
@@ -43,13 +43,14 @@ function overview(visible: readonly CommandSpec[], version: string): ManPage {
         ['/usr/lib/rkt, /etc/rkt', "The vendor's and the administrator's configuration."],
       ]),
     ),
+    section('SEE ALSO', ['.BR rkt\\-pod (5),', '.BR io.rkt.Rkt1 (5)']),
   ]);
 }
 
 function commandPage(command: CommandSpec, version: string): ManPage {
   const imageFlags = command.flags.filter(({ scope }) => scope === 'image');
   const otherFlags = command.flags.filter(({ scope }) => scope !== 'image');
-  return page(pageName(command.path), command.summary, version, [
+  return page(`${pageName(command.path)}(1)`, command.summary, version, [
     section('SYNOPSIS', [roff(usageLine(command))]),
     section('DESCRIPTION', [
       command.description.map(roff).join('\n.PP\n'),
@@ -67,13 +68,20 @@ function pageName(path: string): string {
   return `rkt-${path.replaceAll(' ', '-')}`;
 }
 
-function page(name: string, summary: string, version: string, body: readonly string[]): ManPage {
-  const title = `.TH "${roff(name.toUpperCase())}" "1" "" "rkt ${roff(version)}" "rkt"`;
-  const heading = section('NAME', [`${roff(name)} \\- ${roff(summary)}`]);
-  return { file: `${name}.1`, text: `${[title, heading, ...body].join('\n')}\n` };
+/** A page by its name with its section, `rkt-run(1)`; its body of sections of text. */
+export function page(
+  name: string,
+  summary: string,
+  version: string,
+  body: readonly string[],
+): ManPage {
+  const [title = '', number = ''] = name.split(/[()]/);
+  const top = `.TH "${roff(title.toUpperCase())}" "${number}" "" "rkt ${roff(version)}" "rkt"`;
+  const heading = section('NAME', [`${roff(title)} \\- ${roff(summary)}`]);
+  return { file: `${title}.${number}`, text: `${[top, heading, ...body].join('\n')}\n` };
 }
 
-function section(title: string, lines: readonly string[]): string {
+export function section(title: string, lines: readonly string[]): string {
   return [`.SH "${title}"`, ...lines].join('\n');
 }
 
@@ -85,12 +93,12 @@ function flagEntries(flags: readonly FlagSpec[]): string[] {
   );
 }
 
-function entries(list: readonly Entry[]): string[] {
+export function entries(list: readonly Entry[]): string[] {
   return list.flatMap(([term, text]) => ['.TP', `.B "${roff(term)}"`, roff(text)]);
 }
 
 /** Text that roff prints as it is: see groff_man_style(7), "Portability". */
-function roff(text: string): string {
+export function roff(text: string): string {
   return text
     .replaceAll('\\', '\\e')
     .replaceAll('-', '\\-')
