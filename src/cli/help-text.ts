@@ -6,7 +6,9 @@ const groups = ['Pods', 'Images', 'General'] as const;
 
 /** The help of rkt itself: one screen. */
 export function overview(): string {
-  const sections = groups.map((group) => section(group, overviewRows(visible(group))));
+  const sections = groups.map((group) =>
+    section(group, overviewRows(visible(group).filter(({ minor }) => !minor))),
+  );
   return [
     'rkt runs pods of container images, with no daemon.\n\nUsage: rkt [FLAGS] COMMAND [ARGS]\n',
     ...sections,

@@ -1,16 +1,11 @@
 import { readFileSync, writeFileSync } from 'node:fs';
-import {
-  checkPodManifest,
-  type NameValue,
-  type PodManifest,
-  parseEnvFiles,
-  podManifest,
-} from '../appc/index.ts';
+import { type NameValue, type PodManifest, parseEnvFiles, podManifest } from '../appc/index.ts';
 import { type ResolveOptions, resolveImage } from '../image/resolve.ts';
 import { Store, type StoredImage } from '../image/store.ts';
 import type { HeldPod } from '../pod/prepare.ts';
 import { preparePod } from '../pod/prepare.ts';
 import { ownStage1, type Stage1Choice as Stage1Image } from '../pod/stage1-choice.ts';
+import { withoutStartTimeout } from '../systemd/notify.ts';
 import type { Context } from './context.ts';
 import { CliError } from './error.ts';
 import { imageSource } from './image-source.ts';
@@ -27,7 +22,9 @@ export async function preparePodFor(
   const store = new Store(context.globals.dataDir);
   const options = imageSource(context, args.pullPolicy);
   const stage1 = await findStage1(store, args.stage1, context, options);
-  const content = await podContent(store, args, options);
+  const content = await withoutStartTimeout('Finding the images', () =>
+    podContent(store, args, options),
+  );
   return preparePod({
     ...content,
     manifest: withInsecureOptions(content.manifest, context),
@@ -39,15 +36,18 @@ export async function preparePodFor(
   });
 }
 
+/** The annotation of a pod that was made with `--insecure-options`. */
+export const INSECURE = 'coreos.com/rkt/insecure-options';
+
 /** Records in the pod which protections it was made without. */
 export function withInsecureOptions(manifest: PodManifest, { globals }: Context): PodManifest {
   if (globals.insecure.size === 0) return manifest;
   const value = [...globals.insecure].join(',');
-  const annotation = { name: 'coreos.com/rkt/insecure-options', value };
+  const annotation = { name: INSECURE, value };
   return { ...manifest, annotations: [...manifest.annotations, annotation] };
 }
 
-interface PodContent {
+export interface PodContent {
   readonly manifest: PodManifest;
   readonly images: readonly StoredImage[];
   readonly givenManifest?: string;
@@ -58,7 +58,10 @@ async function podContent(
   args: PrepareArguments,
   options: ResolveOptions,
 ): Promise<PodContent> {
-  if (args.source.kind === 'manifest') return givenContent(store, args.source.path);
+  if (args.source.kind === 'manifest') {
+    const { givenContent } = await import('./given-manifest.ts');
+    return givenContent(store, args.source, options);
+  }
   const { request } = args.source;
   const images: StoredImage[] = [];
   // One after the other: the same file twice is imported once.
@@ -82,20 +85,6 @@ async function podContent(
     mutable: false,
   });
   return { manifest, images };
-}
-
-/** A manifest of the user's names its images by id, and they are in the store (surface 1.3). */
-async function givenContent(store: Store, path: string): Promise<PodContent> {
-  const givenManifest = inputText(path, 'pod manifest');
-  const { parsePodManifest } = await import('../appc/parse.ts');
-  const given = readAs(path, () => parsePodManifest(givenManifest));
-  const images = given.apps.map((app) => store.findByKeyPrefix(app.image.id));
-  checkPodManifest(given, images);
-  const apps = given.apps.map((app, index) => {
-    const section = app.app ?? images[index]?.manifest.app;
-    return section ? { ...app, app: section } : app;
-  });
-  return { manifest: { ...given, apps }, images, givenManifest };
 }
 
 /** The stage1 image that a command line or the configuration chooses. */
@@ -139,16 +128,7 @@ function callerEnvironment(): NameValue[] {
   );
 }
 
-/** What the function makes of a file's text; what is wrong with it is told with the file's name. */
-function readAs<T>(path: string, parse: () => T): T {
-  try {
-    return parse();
-  } catch (error) {
-    throw new CliError('input', `cannot use ${path}`, error);
-  }
-}
-
-function inputText(path: string, what: string): string {
+export function inputText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');
   } catch (error) {

@@ -9,6 +9,7 @@ export function startRequest({ globals, note }: Context, start: StartArguments):
   const resolvConf = resolver?.kind === 'made' ? resolvConfText(resolver) : undefined;
   return {
     self: [process.execPath, process.argv[1] ?? '', `--dir=${globals.dataDir}`],
+    flags: startFlagArgv(start),
     mdsRegister: start.mdsRegister,
     run: {
       debug: globals.debug,

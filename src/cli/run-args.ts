@@ -16,10 +16,11 @@ import {
 
 export type { HostsChoice, NetworkChoice, ResolverChoice };
 
-/** Where the apps come from: images of the command line, or a ready pod manifest. */
+/** Where the apps come from: images of the command line, or a ready pod manifest, a file or JSON. */
 export type PodSource =
   | { readonly kind: 'images'; readonly request: PodRequest }
-  | { readonly kind: 'manifest'; readonly path: string };
+  | { readonly kind: 'manifest'; readonly path: string }
+  | { readonly kind: 'manifest'; readonly json: string };
 
 /** `--stage1-KIND VALUE`; without one, the configuration decides. */
 export interface Stage1Choice {
@@ -139,7 +140,7 @@ function source(flags: Flags, images: Context['images']): PodSource {
     throw usageError(
       `conflicting flags set with --pod-manifest: ${images[0]?.reference ?? `--${conflict ?? 'pull-policy'}`}`,
     );
-  return { kind: 'manifest', path: resolve(path) };
+  return { kind: 'manifest', ...(path.startsWith('{') ? { json: path } : { path: resolve(path) }) };
 }
 
 function podRequest(flags: Flags, images: Context['images']): PodRequest {

@@ -392,6 +392,7 @@ export const commands: readonly CommandSpec[] = [
       },
     ],
     rootOnly: false,
+    minor: true,
     load: () => import('./commands/metadata-service.ts'),
   },
   {

@@ -19,6 +19,8 @@ export interface StartRequest {
   /** The command line of rkt itself, up to the name of a command. */
   readonly self: readonly string[];
   readonly run: RunArguments;
+  /** The flags that started it, kept for `rkt generate`. */
+  readonly flags: readonly string[];
   /** The metadata service is to know the pod. */
   readonly mdsRegister: boolean;
   /** Texts that the pod's apps get, where the modes in `run` are `stage0`. */
@@ -54,6 +56,7 @@ async function becomePod(dataDir: string, held: HeldPod, request: StartRequest):
   if (request.run.mutable) shareMounts();
   mountApps(dataDir, pod);
   writeHostFiles(pod, request);
+  writeFileSync(START_FLAGS, request.flags.join('\n'));
   const run = request.mdsRegister
     ? { ...request.run, mdsToken: await registerPod(pod) }
     : request.run;
@@ -85,6 +88,9 @@ async function becomePod(dataDir: string, held: HeldPod, request: StartRequest):
   };
   return execve(path, [path, ...argv], { ...definedEnvironment(), ...lock }, [held.lock.fd]);
 }
+
+/** The file in the pod's folder with the flags that started it, a line each. */
+export const START_FLAGS = 'start-flags';
 
 /** A start is not worth a disk's time: after a power cut the pod is gone whatever its folder says. */
 function enterRun(dataDir: string, pod: Pod): Pod {

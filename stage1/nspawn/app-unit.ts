@@ -27,7 +27,9 @@ export function reapers({ process }: Named): [string, string] {
 
 /** The service that is the app. */
 export function appUnit(app: AppService): string {
-  const needs = app.preStart || app.postStop ? `${POD} ${handlers(app)}` : POD;
+  const sockets = (app.sockets ?? []).join(' ');
+  const own = app.preStart || app.postStop ? [POD, handlers(app)] : [POD];
+  const needs = [...own, ...(app.sockets ?? [])].join(' ');
   return unitText([
     [
       'Unit',
@@ -58,6 +60,8 @@ export function appUnit(app: AppService): string {
         ...rootSettings(app),
         ...confinement(app),
         ...streamSettings(app),
+        sockets ? (['Sockets', sockets] as const) : undefined,
+        ...(app.credentials ?? []).map((name) => ['LoadCredential', `${name}:${name}`] as const),
         ...lifecycleSettings(app.lifecycle),
         ...app.limits,
       ],

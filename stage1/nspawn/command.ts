@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { Credential } from '../../src/systemd/credentials.ts';
 import { MANAGER_BINDS, MANAGER_ENVIRONMENT } from './manager.ts';
 import { STDIO } from './stdio.ts';
 
@@ -18,6 +19,9 @@ export interface NspawnPod {
   /** The host runs systemd: register the pod with machined, pass readiness on, offer the journal. */
   readonly systemd: boolean;
   readonly notify: boolean;
+  readonly credentials: readonly Credential[];
+  /** Variables for sockets that the container manager has open. */
+  readonly listen: Readonly<Record<string, string>>;
   /** Capabilities that apps keep; undefined: all. */
   readonly capabilities: readonly string[] | undefined;
   readonly protectPaths: boolean;
@@ -59,6 +63,7 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...MANAGER_BINDS,
     ...networkOption(pod.network),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
+    ...pod.credentials.map(({ name, path }) => `--load-credential=${name}:${path}`),
     ...(pod.selinux === undefined ? [] : [`--selinux-context=${pod.selinux}`]),
     `--capability=${pod.capabilities?.join(',') ?? 'all'}`,
     `--kill-signal=${STOP_SIGNAL}`,
@@ -92,6 +97,7 @@ export function nspawnEnvironment(pod: NspawnPod): Record<string, string> {
     ...(pod.sharedIpc ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: '1' } : {}),
     ...(pod.protectPaths ? {} : { SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1' }),
     ...(process.env['NOTIFY_SOCKET'] ? { NOTIFY_SOCKET: process.env['NOTIFY_SOCKET'] } : {}),
+    ...pod.listen,
     ...(process.env['WATCHDOG_USEC'] ? { WATCHDOG_USEC: process.env['WATCHDOG_USEC'] } : {}),
   };
 }

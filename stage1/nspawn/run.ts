@@ -9,6 +9,7 @@ import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { POD_FILES, readAppImageManifest, readPodManifest } from '../../src/stage1/pod-files.ts';
+import { unitCredentials } from '../../src/systemd/credentials.ts';
 import {
   findProgram,
   hasUnifiedCgroup,
@@ -19,6 +20,7 @@ import {
 import { planService, type ServicePlan } from './app.ts';
 import { enterControllers, planBounds, SETUP, writeSetup } from './bounds.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
+import { listenEnvironment, planSockets, withSockets } from './listen.ts';
 import type { PodNetwork } from './network.ts';
 import { relayed } from './relay.ts';
 import { resolverMode } from './resolvers.ts';
@@ -62,12 +64,15 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       metadataUrl: metadataUrl(network, options),
     }),
   );
-  const services = plans.map((plan) => plan.service);
+  const sockets = planSockets(manifest);
+  const credentials = supervisor === 'unit' ? unitCredentials() : [];
+  const given = { credentials: credentials.map(({ name }) => name) };
+  const services = plans.map((plan) => withSockets({ ...plan.service, ...given }, sockets));
   const bounds = planBounds(manifest.isolators, services, supervisor, {
     network: network !== 'host',
     ipc: options.ipc !== 'parent',
   });
-  const units = new Map([...podUnits(services), ...bounds.units]);
+  const units = new Map([...podUnits(services), ...bounds.units, ...sockets.units]);
   layOutRoot(root, hostname, units, podIds(plans), options);
   for (const service of services) writeEnterRecord(pod.folder, service);
   writeSetup(root, bounds);
@@ -92,6 +97,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     sharedStdin: typeof caller.stdin === 'object',
     systemd: supervisor !== 'none',
     notify: process.env['NOTIFY_SOCKET'] !== undefined,
+    credentials,
+    listen: listenEnvironment(sockets),
     capabilities: podCapabilities(plans),
     protectPaths: !options.insecure.paths,
     unified: hasUnifiedCgroup() && bounds.legacy.length === 0,
@@ -113,7 +120,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
   const keepOpen = typeof network === 'string' ? [] : network.keepOpen;
-  become(command, nspawnEnvironment(nspawn), [pod.lockFd, ...keepOpen]);
+  become(command, nspawnEnvironment(nspawn), [pod.lockFd, ...keepOpen, ...sockets.fds]);
 }
 
 /** The pod's cgroup; without systemd to make one it is made here, and this process moves into it. */

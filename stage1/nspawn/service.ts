@@ -25,6 +25,10 @@ export interface AppService {
   readonly lifecycle: Lifecycle;
   /** Tells when it is ready by sd_notify(3). */
   readonly notifies: boolean;
+  /** Units of the pod that hand it sockets which are open already. */
+  readonly sockets?: readonly string[];
+  /** Names of credentials that the pod was given. */
+  readonly credentials?: readonly string[];
   readonly stdin: Stream;
   readonly stdout: Stream;
   readonly stderr: Stream;

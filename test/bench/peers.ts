@@ -154,6 +154,8 @@ export function bareNspawn(work: string, dataDir: string, rootfs: string): strin
     sharedStdin: false,
     systemd: isSystemdHost(),
     notify: false,
+    credentials: [],
+    listen: {},
     capabilities: /^CapabilityBoundingSet=(.*)$/m.exec(unit)?.[1]?.split(' '),
     protectPaths: true,
     unified: hasUnifiedCgroup(),
