@@ -10,6 +10,7 @@ import { openWorkspace } from '../image/publish.ts';
 import { Store } from '../image/store.ts';
 import type { Workspace } from '../image/temp.ts';
 import { readIfExists } from '../os/files.ts';
+import { mountPoints } from '../os/mount-points.ts';
 import {
   appRootfs,
   POD_FILES,
@@ -94,8 +95,7 @@ interface Root {
 function rootOf(store: Store, pod: Pod, app: string, work: Workspace): Root {
   if (readIfExists(join(pod.folder, 'overlay-prepared')) === undefined) {
     const copy = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
-    const mounts = readFileSync('/proc/self/mountinfo', 'utf8');
-    if (mounts.includes(` ${copy}/`) || mounts.includes(` ${copy} `))
+    if (mountPoints().some((path) => path === copy || path.startsWith(`${copy}/`)))
       throw new PodError(
         'unsupported',
         `pod "${pod.uuid}" has mounts left in app "${app}": they would be exported as well`,

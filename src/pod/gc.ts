@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { storedImageManifest } from '../appc/index.ts';
+import { mountPoints } from '../os/mount-points.ts';
 import { unmount } from '../os/syscalls.ts';
 import { entryPoint } from '../stage1/contract.ts';
 import { gc } from '../stage1/gc.ts';
@@ -153,16 +154,6 @@ function callStage1Gc(pod: Pod): void {
 
 /** Mounts that a foreign stage1 made in the host's namespace, deepest first. */
 function unmountBelow(folder: string): void {
-  const mounted = readFileSync('/proc/self/mountinfo', 'utf8')
-    .split('\n')
-    .map((line) => unescapeMount(line.split(' ')[4] ?? ''))
-    .filter((path) => path.startsWith(`${folder}/`));
+  const mounted = mountPoints().filter((path) => path.startsWith(`${folder}/`));
   for (const path of mounted.sort().reverse()) unmount(path);
-}
-
-/** proc(5): spaces and the like are octal escapes. */
-function unescapeMount(path: string): string {
-  return path.replace(/\\([0-7]{3})/g, (_, octal: string) =>
-    String.fromCharCode(Number.parseInt(octal, 8)),
-  );
 }

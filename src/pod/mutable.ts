@@ -18,10 +18,12 @@ import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { writeFileAtomic } from '../os/files.ts';
 import { lockFile } from '../os/lock.ts';
+import { mountPoints } from '../os/mount-points.ts';
 import { inMountsOf } from '../os/mounts-of.ts';
 import { unmount } from '../os/syscalls.ts';
 import { markCreated, removeMarks } from '../stage1/app-control.ts';
 import { type EntryPoint, entryPoint } from '../stage1/contract.ts';
+import { isVolumeOf } from '../stage1/mounts.ts';
 import {
   appRootfs,
   POD_FILES,
@@ -215,23 +217,29 @@ async function install(store: Store, pod: Pod, app: string, image: StoredImage):
   store.touch(image.key);
 }
 
-/** Everything of an app that the manifest does not name. What it changed is its own, by its name. */
+/** Everything of an app that the manifest does not name, so that the next of its name finds nothing. */
 async function discard(pod: Pod, app: string, stage1: Stage1Apps | undefined): Promise<void> {
   const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
   await stage1?.removeApp(pod.folder, app);
   if (podPid(pod.folder) !== undefined)
     inMountsOf(supervisorOf(pod), () => {
-      if (isMounted(root)) unmount(root);
+      if (mountPoints().includes(root)) unmount(root);
     });
   removeMarks(pod.folder, app);
-  const folders = [`overlay/${app}`, `stage1/rootfs/opt/stage2/${app}`, `appsinfo/${app}`];
-  for (const folder of folders) removeTree(join(pod.folder, folder));
+  const paths = [
+    `overlay/${app}`,
+    `stage1/rootfs/opt/stage2/${app}`,
+    ...ownVolumes(pod, app).map((id) => join(POD_FILES.sharedVolumes, id)),
+    ...[app, `${app}.1`].map((name) => join(POD_FILES.logs, name)),
+    // Last: as long as it is there, the next command goes on with what is left.
+    `appsinfo/${app}`,
+  ];
+  for (const path of paths) removeTree(join(pod.folder, path));
 }
 
-function isMounted(path: string): boolean {
-  return readFileSync('/proc/thread-self/mountinfo', 'utf8')
-    .split('\n')
-    .some((line) => line.split(' ')[4] === path);
+function ownVolumes(pod: Pod, app: string): string[] {
+  const folder = join(pod.folder, POD_FILES.sharedVolumes);
+  return existsSync(folder) ? readdirSync(folder).filter((id) => isVolumeOf(app, id)) : [];
 }
 
 /** A mount that is there after all is not gone into. */

@@ -1,4 +1,4 @@
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NameValue } from '../appc/index.ts';
 import { readIfExists } from '../os/files.ts';
@@ -53,6 +53,11 @@ export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
   };
   mkdirSync(join(podFolder, FOLDER), { recursive: true, mode: 0o750 });
   writeFileSync(join(podFolder, FOLDER, name), JSON.stringify(record), { mode: 0o640 });
+}
+
+/** Forgets an app that is removed. */
+export function removeEnterRecord(podFolder: string, app: string): void {
+  rmSync(join(podFolder, FOLDER, app), { force: true });
 }
 
 /** systemd makes a service's group one of its supplementary ones, unless it is root's: initgroups(3). */

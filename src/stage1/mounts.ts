@@ -53,6 +53,11 @@ function ownId(app: RuntimeApp, volume: string): string {
   return `${app.name}_${volume}`;
 }
 
+/** Whether the volume that an `id` names is one of an app's own. */
+export function isVolumeOf(app: string, id: string): boolean {
+  return id.startsWith(`${app}_`);
+}
+
 function canonical(path: string): string {
   return posix.normalize(`${path}/`);
 }

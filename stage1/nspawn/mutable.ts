@@ -3,12 +3,14 @@ import { dirname, join } from 'node:path';
 import { capabilityNumber } from '../../src/appc/capabilities.ts';
 import type { PodManifest, RuntimeApp } from '../../src/appc/index.ts';
 import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
+import { mountPoints } from '../../src/os/mount-points.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
 import { unmount } from '../../src/os/syscalls.ts';
 import { reload } from '../../src/stage1/app-control.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
-import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
+import { removeEnterRecord, writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { isVolumeOf } from '../../src/stage1/mounts.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import {
   POD_FILES,
@@ -102,11 +104,14 @@ export async function removeApp(folder: string, name: string): Promise<void> {
     if (existsSync(join(root, STREAMS, name))) await tellRelay(folder, ['remove', name]);
     if (found.length > 0) reload(folder);
     inMountsOf(supervisor(folder), () => {
-      for (const place of appVolumes(root, name)) unmount(place);
+      // A killed command may have made the place and mounted nothing there, or unmounted it already.
+      const mounted = mountPoints();
+      for (const place of appVolumes(root, name)) if (mounted.includes(place)) unmount(place);
     });
   }
   for (const place of appVolumes(root, name)) rmSync(place, { recursive: true });
   rmSync(join(root, STREAMS, name), { recursive: true, force: true });
+  removeEnterRecord(folder, name);
 }
 
 function supervisor(folder: string): number {
@@ -120,11 +125,10 @@ function appUnitNames(name: string): string[] {
   return [`${name}.service`, ...reapers(app), handlers(app)];
 }
 
-/** Volumes of an app's own are named APP_NAME. */
 function appVolumes(root: string, name: string): string[] {
   const folder = join(root, 'rkt/volumes');
   return readdirSync(folder)
-    .filter((id) => id.startsWith(`${name}_`))
+    .filter((id) => isVolumeOf(name, id))
     .map((id) => join(folder, id));
 }
 

@@ -1,4 +1,11 @@
-import { existsSync, mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -201,6 +208,22 @@ describe('an app of a sandbox', () => {
     await pod.running.printed(/none/);
   });
 
+  test('leaves nothing to the next one of its name: no volume of its own, no output', async () => {
+    const pod = await sandbox();
+    const script = 'ls /data; touch /data/file; echo ended';
+    const volume = '--mnt-volume=data,kind=empty,target=/data';
+    for (let times = 1; times <= 2; times++) {
+      await pod.add('a', script, volume);
+      await pod.ok('start', '--app=a');
+      await expect.poll(() => pod.state('a')).toBe('exited');
+      expect(await box.ok(['logs', '--output=cat', pod.uuid])).toBe('ended\n');
+      await pod.ok('rm', '--app=a');
+    }
+    const folder = box.podFolder(pod.uuid);
+    for (const path of ['sharedVolumes', 'logs', 'stage1/rootfs/rkt/enter'])
+      expect(readdirSync(join(folder, path))).toEqual([]);
+  });
+
   test('works in a pod of full copies too', async () => {
     const pod = await sandbox('--no-overlay');
     await pod.add('a', 'echo copied; exit 0');
@@ -272,6 +295,16 @@ test.each(['true', 'false'])('RKT_EXPERIMENT_APP=%s changes nothing', async (val
 });
 
 describe('a killed rkt app', () => {
+  test('that has made the place of a volume, and mounted nothing there, is cleared up after', async () => {
+    const pod = await sandbox();
+    const folder = box.podFolder(pod.uuid);
+    mkdirSync(join(folder, 'appsinfo/a'), { recursive: true });
+    mkdirSync(join(folder, 'stage1/rootfs/rkt/volumes/a_data'));
+    await pod.add('b', 'true');
+    expect(readdirSync(join(folder, 'appsinfo'))).toEqual(['b']);
+    expect(readdirSync(join(folder, 'stage1/rootfs/rkt/volumes'))).toEqual([]);
+  });
+
   /** Kills a command at several moments; gives those at which it had not ended yet. */
   async function killedAt(pod: Sandbox, words: readonly string[], moment: number): Promise<void> {
     const command = box.local.start(['app', words[0] ?? '', pod.uuid, ...words.slice(1)]);
