@@ -107,7 +107,7 @@ function authorizer(bus: SystemBus): (asking: Asking) => Caller['authorize'] {
       if (verdict === 'challenge')
         throw new ServiceError(
           'InteractiveAuthorizationRequired',
-          `${action} needs authentication, which the caller does not allow to be asked for`,
+          `you are not allowed to do that without authentication (${action})`,
         );
       if (verdict === 'no')
         throw new ServiceError('AccessDenied', `you are not allowed to do that (${action})`);
@@ -123,6 +123,8 @@ function announceData(watch: DataWatch, announcer: Announcer): void {
 }
 
 function announceTransfers(jobs: Jobs, watch: DataWatch, announcer: Announcer): void {
+  // What has come is known before it is told that it has.
+  jobs.onEnd(() => watch.look());
   const path = ({ id }: Job) => objectPath('transfer', String(id));
   jobs.onStart((job) => {
     if (!transfersOf(jobs).includes(job)) return;
@@ -137,8 +139,6 @@ function announceTransfers(jobs: Jobs, watch: DataWatch, announcer: Announcer): 
       const [image] = stdout.split('\n');
       const details =
         result !== 'done' ? { message } : job.request.type === 'fetch' ? { image } : {};
-      // What has come is known before it is told that it has.
-      watch.look();
       announcer.signal(path(job), iface, 'Finished', [result, details]);
       announcer.removed('Transfer', job.id, [result]);
     });

@@ -1,5 +1,6 @@
 import { EventEmitter } from 'node:events';
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { GROUPS, groupFolder } from '../pod/layout.ts';
 import { type Pod, refreshPod } from '../pod/pods.ts';
@@ -65,6 +66,7 @@ export class DataWatch extends EventEmitter<WatchEvents> {
 
   #watchFolders(): void {
     const folders = [
+      dirname(this.#dataDir),
       this.#dataDir,
       `${this.#dataDir}/pods`,
       ...GROUPS.map((group) => groupFolder(this.#dataDir, group)),

@@ -1,0 +1,244 @@
+import { describe, expect, test } from 'vitest';
+import { startHost } from '../../lib/host.ts';
+import { importBox } from '../pods/host-box.ts';
+import { BOX } from '../pods/image.ts';
+import { call, installHelper, python, shell, varlink } from './installed.ts';
+
+const host = await startHost();
+installHelper(host);
+importBox(host);
+
+/** A call of each method, as Python has it. */
+const CALLS: Readonly<Record<string, string>> = {
+  ListPods: "'a{sv}', {}",
+  GetPod: "'s', 'aa'",
+  PreparePod: `'sasa{sv}', '', ['${BOX}'], {}`,
+  RunPod: `'sasa{sv}', '', ['${BOX}'], {}`,
+  StopPod: "'sa{sv}', 'aa', {}",
+  KillPod: "'ssi', 'aa', 'all', 9",
+  RemovePod: "'sa{sv}', 'aa', {}",
+  ListImages: "'a{sv}', {}",
+  GetImage: `'s', '${BOX}'`,
+  Fetch: "'sa{sv}', 'example.org/none', {}",
+  RemoveImage: `'sa{sv}', '${BOX}', {}`,
+  ListKeys: "'a{sv}', {}",
+  TrustKey: "'ssa{sv}', '', 'key', {}",
+  UntrustKey: "'ssa{sv}', '', 'ab', {}",
+  CollectGarbage: "'a{sv}', {}",
+  ListTransfers: "'a{sv}', {}",
+  CancelTransfer: "'t', 1",
+};
+
+/** What an unprivileged user is told, by method. */
+async function errorsFor(user: string): Promise<Record<string, string>> {
+  const script = Object.entries(CALLS)
+    .map(([method, args]) => `print('${method}', call('${method}', ${args}))`)
+    .join('\n');
+  const { stdout } = await python(host, script, user);
+  return Object.fromEntries(
+    stdout
+      .trimEnd()
+      .split('\n')
+      .map((line) => [line.replace(/ .*/, ''), line.replace(/^\S+ /, '')]),
+  );
+}
+
+const DENIED = /AccessDenied|InteractiveAuthorizationRequired/;
+
+test('the table of calls has every method of the manager', async () => {
+  const xml = await host.ok(['cat', '/src/dbus/io.rkt.Rkt1.xml']);
+  const methods = xml.split('</interface>', 1)[0]?.matchAll(/<method name="(\w+)"/g) ?? [];
+  expect(Object.keys(CALLS)).toEqual([...methods].map(([, name]) => name));
+});
+
+describe('on the bus', () => {
+  for (const user of ['tester', 'member'])
+    test(`${user} is denied every method`, async () => {
+      const errors = await errorsFor(user);
+      expect(Object.keys(errors)).toEqual(Object.keys(CALLS));
+      for (const error of Object.values(errors)) expect(error).toMatch(DENIED);
+    });
+
+  test('an unprivileged user sees no pod, not even that there is one', async () => {
+    const uuid = await host.ok(['rkt', 'prepare', BOX]);
+    const path = `/io/rkt/Rkt1/pod/${uuid.replaceAll('-', '_')}`;
+    const get = `'ss', 'io.rkt.Rkt1.Pod', 'State', path='${path}', interface='org.freedesktop.DBus.Properties'`;
+    const { stdout } = await python(
+      host,
+      `print(call('Get', ${get}))
+print(call('GetManifest', path='${path}', interface='io.rkt.Rkt1.Pod'))
+print(call('GetManagedObjects', interface='org.freedesktop.DBus.ObjectManager'))
+print('${uuid.slice(0, 8)}' in call('Introspect', path='/io/rkt/Rkt1/pod', interface='org.freedesktop.DBus.Introspectable')[0])`,
+      'tester',
+    );
+    const lines = stdout.trimEnd().split('\n');
+    for (const line of lines.slice(0, 3)) expect(line).toMatch(DENIED);
+    expect(lines[3]).toBe('False');
+  });
+
+  test('a rule of polkit allows a user what it says, and no more', async () => {
+    await host.writeFile(
+      '/etc/polkit-1/rules.d/10-rkt.rules',
+      `polkit.addRule(function (action, subject) {
+        if (action.id == 'io.rkt.Rkt1.inspect' && subject.user == 'allowed') return polkit.Result.YES;
+      });`,
+    );
+    await shell(
+      host,
+      'useradd -m allowed; chmod -R a+rX /etc/polkit-1/rules.d; systemctl restart polkit',
+    );
+    expect((await call(host, 'ListPods', ['a{sv}', '0'], { user: 'allowed' })).code).toBe(0);
+    const stop = await call(host, 'CollectGarbage', ['a{sv}', '0'], { user: 'allowed' });
+    expect(stop.stderr).toMatch(/not allowed/);
+  });
+
+  test('nobody else may take the name, or send what is not in the policy', async () => {
+    const { stdout } = await python(
+      host,
+      `from jeepney import message_bus
+from jeepney.io.blocking import Proxy
+try:
+    print(Proxy(message_bus, connection).RequestName('io.rkt.Rkt1'))
+except Exception as error:
+    print(error.name)
+print(call('Ping', interface='com.example.Other'))`,
+      'tester',
+    );
+    expect(stdout).toBe(
+      'org.freedesktop.DBus.Error.AccessDenied\norg.freedesktop.DBus.Error.AccessDenied\n',
+    );
+  });
+});
+
+describe('by Varlink', () => {
+  const ask = (method: string, parameters: object = {}) => ({
+    method: `io.rkt.Rkt1.${method}`,
+    parameters,
+  });
+
+  test('a member of group rkt may look, and may not manage', async () => {
+    const answers = await varlink(
+      host,
+      [
+        ask('ListImages'),
+        ask('ListPods'),
+        ask('RemoveImage', { image: BOX }),
+        ask('RunPod', { images: [BOX] }),
+        ask('TrustKey', { prefix: '', key: 'key' }),
+        ask('StopPod', { uuid: 'aa' }),
+        ask('Fetch', { image: 'example.org/x', options: { 'insecure-options': ['image'] } }),
+      ],
+      'member',
+    );
+    expect(answers.slice(0, 2)).toEqual([
+      { parameters: { images: [expect.objectContaining({ name: BOX })] } },
+      { parameters: { pods: expect.any(Array) } },
+    ]);
+    for (const { error } of answers.slice(2)) expect(error).toBe('io.rkt.Rkt1.AccessDenied');
+    expect(answers).toHaveLength(7);
+  });
+
+  test('somebody else cannot connect', async () => {
+    await expect(varlink(host, [ask('ListPods')], 'tester')).rejects.toThrow(/Permission denied/);
+  });
+
+  test('tells what it is, in the words of the bus API', async () => {
+    const [info, description] = await varlink(host, [
+      { method: 'org.varlink.service.GetInfo' },
+      {
+        method: 'org.varlink.service.GetInterfaceDescription',
+        parameters: { interface: 'io.rkt.Rkt1' },
+      },
+    ]);
+    expect(info).toMatchObject({
+      parameters: { product: 'rkt', interfaces: ['org.varlink.service', 'io.rkt.Rkt1'] },
+    });
+    expect(description).toMatchObject({
+      parameters: { description: expect.stringContaining('method ListPods(options: object) -> ') },
+    });
+  });
+
+  test('tells what is wrong with a call', async () => {
+    const answers = await varlink(host, [
+      ask('Explode'),
+      { method: 'org.example.Other.Method' },
+      ask('ListPods', { colour: 'red' }),
+      ask('GetPod', { uuid: 7 }),
+      ask('GetPod', { uuid: 'ffffffff-ffff' }),
+      ask('PodGet', { object: '/io/rkt/Rkt1/pod/none' }),
+    ]);
+    expect(answers.map(({ error }) => error)).toEqual([
+      'org.varlink.service.MethodNotFound',
+      'org.varlink.service.InterfaceNotFound',
+      'org.varlink.service.InvalidParameter',
+      'org.varlink.service.InvalidParameter',
+      'io.rkt.Rkt1.NoSuchPod',
+      'io.rkt.Rkt1.NoSuchPod',
+    ]);
+  });
+});
+
+describe('rkt of a member of group rkt', () => {
+  const as = (user: string, ...words: string[]) => host.run(['rkt', ...words], { user });
+
+  test('lists as root does', async () => {
+    for (const words of [
+      ['list', '--full'],
+      ['image', 'list', '--full'],
+      ['trust', 'list'],
+    ]) {
+      const { code, stdout } = await as('member', ...words);
+      expect(stdout).toBe((await host.run(['rkt', ...words])).stdout);
+      expect(code).toBe(0);
+    }
+  });
+
+  test('prints manifests and states, and fails as root does', async () => {
+    const uuid = await host.ok(['rkt', 'prepare', BOX]);
+    for (const words of [
+      ['image', 'cat-manifest', BOX],
+      ['status', uuid],
+      ['status', 'ffff'],
+    ]) {
+      const { code, stdout, stderr } = await as('member', ...words);
+      const roots = await host.run(['rkt', ...words]);
+      expect({ code, stdout, stderr }).toEqual({
+        code: roots.code,
+        stdout: roots.stdout,
+        stderr: roots.stderr,
+      });
+    }
+  });
+
+  test('collects garbage', async () => {
+    expect((await as('member', 'gc', '--grace-period=24h')).code).toBe(0);
+  });
+
+  test('may not stop, remove or read what the helper could read', async () => {
+    for (const words of [
+      ['image', 'rm', BOX],
+      ['rm', 'aa'],
+      ['stop', 'aa'],
+      ['fetch', '/etc/shadow'],
+      ['--insecure-options=image', 'fetch', 'docker://localhost/x'],
+      ['--dir=/tmp', 'list'],
+      ['status', '--uuid-file=/etc/shadow'],
+    ]) {
+      const { code, stderr } = await as('member', ...words);
+      expect(code).toBe(254);
+      expect(stderr).toMatch(/not allowed|not on the network|needs root/);
+    }
+  });
+
+  test('needs root as before where the user is in no group', async () => {
+    expect((await as('tester', 'gc')).stderr).toBe('rkt: gc: cannot run as unprivileged user\n');
+  });
+});
+
+// The last one: it takes polkit away.
+test('where polkit is not there only root passes', async () => {
+  await shell(host, 'systemctl mask --now polkit.service');
+  const errors = await errorsFor('allowed');
+  for (const error of Object.values(errors)) expect(error).toMatch(DENIED);
+  expect((await call(host, 'ListPods', ['a{sv}', '0'])).code).toBe(0);
+});
