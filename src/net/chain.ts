@@ -9,11 +9,8 @@ import type { Attachment, NetworkConfig, PluginConfig } from './types.ts';
  *
  * @returns the last plugin's result
  */
-export function addToNetwork(
-  attachment: Attachment,
-  netns: string,
-  options: PluginOptions,
-): unknown {
+export function addToNetwork(attachment: Attachment, options: PluginOptions): unknown {
+  const { netns } = attachment;
   let result: unknown;
   try {
     for (const plugin of attachment.network.plugins) {
@@ -22,7 +19,7 @@ export function addToNetwork(
     }
     return result;
   } catch (error) {
-    leaveAfterFailure(attachment, netns, options);
+    leaveAfterFailure(attachment, options);
     throw named(attachment.network, error);
   }
 }
@@ -48,8 +45,8 @@ export function deleteFromNetwork(
 }
 
 /** CHECK of each plugin: throws when the pod's place in the network is no longer as ADD left it. */
-export function checkNetwork(attachment: Attachment, netns: string, options: PluginOptions): void {
-  const { network } = attachment;
+export function checkNetwork(attachment: Attachment, options: PluginOptions): void {
+  const { network, netns } = attachment;
   if (network.disableCheck || olderThan(network.cniVersion, 0, 4)) return;
   try {
     for (const plugin of network.plugins)
@@ -146,9 +143,9 @@ function runtimeConfigFor(
   return entries.length > 0 ? Object.fromEntries(entries) : undefined;
 }
 
-function leaveAfterFailure(attachment: Attachment, netns: string, options: PluginOptions): void {
+function leaveAfterFailure(attachment: Attachment, options: PluginOptions): void {
   try {
-    deleteFromNetwork(attachment, netns, options);
+    deleteFromNetwork(attachment, attachment.netns, options);
   } catch {
     // What made ADD fail tends to make DEL fail; the first failure is the one to tell.
   }

@@ -125,11 +125,12 @@ function joinNetwork(
     network: withoutMasquerade(inKnownVersion(network, request.plugins)),
     containerId: request.uuid,
     interfaceName: `eth${index}`,
+    netns: netnsPath,
     args,
     runtimeConfig: mapsPorts ? { portMappings: request.ports.flatMap(portMappings) } : {},
   };
   saveAttachment(request.podFolder, index, attachment);
-  const said = addToNetwork(attachment, netnsPath, request.plugins);
+  const said = addToNetwork(attachment, request.plugins);
   const joined = { ...attachment, result: said };
   saveAttachment(request.podFolder, index, joined);
   return {

@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import * as z from 'zod/mini';
+import { errnoOf } from '../os/error.ts';
 import { NetError } from './error.ts';
 import { pluginFailure } from './schema.ts';
 
@@ -58,7 +59,8 @@ export function callPlugin(
   };
   const result = spawnSync(path, [], options);
   const what = `CNI plugin "${type}" (${command})`;
-  if (result.error) {
+  // A plugin need not read its configuration to the end.
+  if (result.error && errnoOf(result.error) !== 'EPIPE') {
     killGroup(result.pid);
     const late = 'code' in result.error && result.error.code === 'ETIMEDOUT';
     const why = late ? `no answer within ${deadline / 1000} s` : result.error.message;

@@ -38,6 +38,8 @@ export interface Attachment {
   readonly network: NetworkConfig;
   readonly containerId: string;
   readonly interfaceName: string;
+  /** The path of the pod's network namespace that the plugins were told, good while the pod runs. */
+  readonly netns: string;
   /** CNI_ARGS as the user gave them. */
   readonly args: string;
   /** What plugins with a capability get as runtimeConfig, by capability. */

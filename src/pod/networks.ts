@@ -1,6 +1,5 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
-import { podPid } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { groupFolder } from './layout.ts';
 import type { Pod } from './pods.ts';
@@ -24,13 +23,12 @@ export async function collectPodNetworks(
  * @throws NetError with what a plugin has found; PodError `wrong-state`
  */
 export async function checkPodNetworks(pod: Pod): Promise<void> {
-  const pid = pod.state === 'running' ? podPid(pod.folder) : undefined;
-  if (pid === undefined)
+  if (pod.state !== 'running')
     throw new PodError('wrong-state', `cannot check networks: pod "${pod.uuid}" does not run`);
   const { checkNetwork } = await import('../net/chain.ts');
   const { savedAttachments } = await import('../net/state.ts');
   for (const { attachment } of savedAttachments(pod.folder))
-    checkNetwork(attachment, `/proc/${pid}/ns/net`, await pluginOptions());
+    checkNetwork(attachment, await pluginOptions());
 }
 
 async function pluginOptions() {

@@ -38,7 +38,7 @@ export async function defineNetwork(host: Host, file: string, config: unknown): 
 /** What networks leave on a host: links, leases, rules. */
 export async function networkTraces(host: Host): Promise<string> {
   const script = `
-    ip -o link | grep -v -e ': lo:' -e ': out0' -e ' br-' | cut -d: -f2
+    ip -o link | grep -v -e ': lo:' -e ': out0' -e ' br-' -e ': lan' | cut -d: -f2
     find /var/lib/cni/networks -name '*.*.*.*' 2>/dev/null
     nft list tables | grep rkt
     iptables -t nat -S | grep -i rkt

@@ -53,6 +53,7 @@ function attachment(config: NetworkConfig, more: Partial<Attachment> = {}): Atta
     network: config,
     containerId: 'pod',
     interfaceName: 'eth0',
+    netns: '/n',
     args: '',
     runtimeConfig: {},
     ...more,
@@ -66,7 +67,7 @@ describe('addToNetwork', () => {
   test('gives each plugin the result of the one before', () => {
     plugin('one', `printf '%s' '${RESULT}'`);
     plugin('two', `printf '%s' '${RESULT}'`);
-    const result = addToNetwork(attachment(network('1.0.0', 'one', 'two')), '/n', options());
+    const result = addToNetwork(attachment(network('1.0.0', 'one', 'two')), options());
     expect(result).toEqual(JSON.parse(RESULT));
     expect(given('one', 'ADD')).not.toHaveProperty('prevResult');
     expect(given('two', 'ADD')).toMatchObject({
@@ -78,7 +79,7 @@ describe('addToNetwork', () => {
 
   test('passes the user’s arguments on, and that others are to be ignored', () => {
     plugin('one', `printf '%s' '${RESULT}'`);
-    addToNetwork(attachment(network('1.0.0', 'one'), { args: 'IP=10.0.0.9;A=b' }), '/n', options());
+    addToNetwork(attachment(network('1.0.0', 'one'), { args: 'IP=10.0.0.9;A=b' }), options());
     expect(calls()).toBe('one ADD eth0 IgnoreUnknown=1;IP=10.0.0.9;A=b\n');
   });
 
@@ -89,14 +90,14 @@ describe('addToNetwork', () => {
       plugins: [{ type: 'one', capabilities: { portMappings: true } }],
     };
     const portMappings = [{ hostPort: 1, containerPort: 2, protocol: 'tcp' }];
-    addToNetwork(attachment(config, { runtimeConfig: { portMappings } }), '/n', options());
+    addToNetwork(attachment(config, { runtimeConfig: { portMappings } }), options());
     expect(given('one', 'ADD')).toMatchObject({ runtimeConfig: { portMappings } });
   });
 
   test('undoes the whole chain, in reverse, when a plugin fails, and says what it said', () => {
     plugin('one', `printf '%s' '${RESULT}'`);
     plugin('two', `[ $CNI_COMMAND = DEL ] || { ${FAILS}; }`);
-    expect(() => addToNetwork(attachment(network('1.0.0', 'one', 'two')), '/n', options())).toThrow(
+    expect(() => addToNetwork(attachment(network('1.0.0', 'one', 'two')), options())).toThrow(
       'network "net": CNI plugin "two" (ADD) failed: no luck; at all',
     );
     expect(calls().replace(/ eth0.*/g, '')).toBe('one ADD\ntwo ADD\ntwo DEL\none DEL\n');
@@ -105,7 +106,7 @@ describe('addToNetwork', () => {
   test('does not wait longer than the deadline for a plugin, nor for its children', () => {
     plugin('one', '[ $CNI_COMMAND = DEL ] || { sleep 600 & echo $! > "$0.pid"; wait; }');
     const brief = { folders: [folder], deadline: 300 };
-    expect(() => addToNetwork(attachment(network('1.0.0', 'one')), '/n', brief)).toThrow(
+    expect(() => addToNetwork(attachment(network('1.0.0', 'one')), brief)).toThrow(
       /no answer within 0.3 s/,
     );
     const child = readFileSync(join(folder, 'one.pid'), 'utf8').trim();
@@ -118,17 +119,16 @@ describe('addToNetwork', () => {
   test.each([
     ['garbage', 'printf "hello"', /printed what is not JSON: "hello"/],
     ['half a JSON', `printf '{"ips":['`, /printed what is not JSON/],
+    ['nothing, and is killed', '[ $CNI_COMMAND = DEL ] || kill -9 $$', /killed by SIGKILL/],
     ['nothing but a status', '[ $CNI_COMMAND = DEL ] || exit 3', /failed: it ended with 3/],
     ['garbage with a status', 'printf "oops"; exit 3', /it ended with 3 and printed "oops"/],
   ])('tells of a plugin that prints %s', (_, script, message) => {
     plugin('one', script);
-    expect(() => addToNetwork(attachment(network('1.0.0', 'one')), '/n', options())).toThrow(
-      message,
-    );
+    expect(() => addToNetwork(attachment(network('1.0.0', 'one')), options())).toThrow(message);
   });
 
   test('says where it has looked for a plugin that is not there', () => {
-    expect(() => addToNetwork(attachment(network('1.0.0', 'none')), '/n', options())).toThrow(
+    expect(() => addToNetwork(attachment(network('1.0.0', 'none')), options())).toThrow(
       new RegExp(`could not find the CNI plugin "none" in ${folder}`),
     );
   });
@@ -148,13 +148,13 @@ describe('deleteFromNetwork', () => {
 describe('checkNetwork', () => {
   test('asks every plugin, with the result of ADD', () => {
     plugin('one', '');
-    checkNetwork(attachment(network('1.0.0', 'one'), { result: { ips: [] } }), '/n', options());
+    checkNetwork(attachment(network('1.0.0', 'one'), { result: { ips: [] } }), options());
     expect(given('one', 'CHECK')).toMatchObject({ prevResult: { ips: [] } });
   });
 
   test('is silent for versions that do not have it', () => {
     plugin('one', FAILS);
-    checkNetwork(attachment(network('0.3.1', 'one')), '/n', options());
+    checkNetwork(attachment(network('0.3.1', 'one')), options());
     expect(calls()).toBe('');
   });
 });

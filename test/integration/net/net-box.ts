@@ -1,0 +1,41 @@
+import type { Host } from '../../lib/host.ts';
+import type { ImageSpec } from '../pods/image.ts';
+import { BOX } from '../pods/image.ts';
+
+/** An image with ports, in each of which a test may put a server. */
+export const SERVER = 'example.org/server';
+export const server: ImageSpec = {
+  name: SERVER,
+  app: {
+    ports: [
+      { name: 'web', protocol: 'tcp', port: 80 },
+      { name: 'many', protocol: 'tcp', port: 90, count: 3 },
+      { name: 'time', protocol: 'udp', port: 37 },
+    ],
+  },
+};
+
+/** Serves a word on port 80 to everybody who asks. */
+export const WHO = 'echo ready; while true; do echo served | nc -l -p 80; done';
+
+/** Runs one command in a pod and gives what it prints. */
+export function inPod(
+  host: Host,
+  net: string,
+  script: string,
+  ...flags: string[]
+): Promise<string> {
+  return host.ok(['rkt', 'run', `--net=${net}`, ...flags, BOX, '--', script]);
+}
+
+/** A pod's addresses in its first network, as `rkt status` tells them. */
+export async function addressesOf(host: Host, uuid: string): Promise<{ ip4: string; ip6: string }> {
+  const status = await host.ok(['rkt', 'status', uuid]);
+  const address = (family: string) => new RegExp(`${family}=([0-9a-f.:]+)`).exec(status)?.[1];
+  return { ip4: address('ip4') ?? status, ip6: address('ip6') ?? status };
+}
+
+/** What says on a connection what the other side sends. */
+export function ask(address: string, port: number, ...more: string[]): string[] {
+  return ['timeout', '5', 'nc', '-w', '3', ...more, address, String(port)];
+}
