@@ -1,8 +1,13 @@
 import { spawnSync } from 'node:child_process';
+import { namespaceOf } from './enter-target.ts';
 
 /**
- * Asks the systemd that is PID 1 of a pod for something: systemctl(1), from the host's /usr that the
- * pod has, in all namespaces of the pod, since systemd only listens to a root that it knows.
+ * Asks the systemd that is PID 1 of a pod for something: systemctl(1), in all namespaces of the pod,
+ * since systemd only listens to a root that it knows.
+ *
+ * An app that may trace others can open the program of whatever process it sees. So nothing becomes
+ * visible to apps, by joining their process namespace, before it runs a program of the pod's own
+ * /usr, which is read-only there.
  *
  * @param init the pod's PID 1, as the host numbers it
  */
@@ -10,13 +15,13 @@ export function systemctlInPod(
   init: number,
   args: readonly string[],
 ): { status: number | null; stderr: string } {
+  const theirs = namespaceOf(`/proc/${init}`, 'user');
   const argv = [
     `--target=${init}`,
-    '--all',
-    '--',
-    '/usr/bin/systemctl',
-    '--no-ask-password',
-    ...args,
+    ...['--mount', '--uts', '--ipc', '--net', '--cgroup', '--'],
+    ...['/usr/bin/nsenter', '--target=1', '--pid'],
+    ...(theirs === namespaceOf(undefined, 'user') ? ['--'] : ['--user', '--']),
+    ...['/usr/bin/systemctl', '--no-ask-password', ...args],
   ];
   const { status, stderr } = spawnSync('nsenter', argv, {
     cwd: '/',
