@@ -14,6 +14,7 @@ import { errnoOf } from '../os/error.ts';
 import { syncFolder } from '../os/files.ts';
 import { lockFile, tryLockFile } from '../os/lock.ts';
 import { exchange, syncfs } from '../os/syscalls.ts';
+import { logEvent } from '../systemd/journal.ts';
 import { ImageError } from './error.ts';
 import {
   type ImageInfo,
@@ -125,6 +126,7 @@ export function replaceTree(store: Store, work: Workspace, id: string, size?: nu
 export function addImage(store: Store, image: NewImage): StoredImage {
   const { key, manifest, layers, source, config } = image;
   const work = openWorkspace(store);
+  let isNew = false;
   try {
     const version = manifest.labels.find((label) => label.name === 'version')?.value;
     const info: ImageInfo = {
@@ -149,6 +151,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
           `add image ${key}: its tree ${gone} was removed meanwhile, import it again`,
         );
       if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
+      isNew = !existsSync(store.path('image', key));
       renameIfAbsent(folder, store.path('image', key));
     });
     syncFolder(store.path('blob'));
@@ -162,7 +165,23 @@ export function addImage(store: Store, image: NewImage): StoredImage {
   }
   const stored = store.get(key);
   if (!stored) throw new ImageError('not-found', `add image ${key}: it was removed meanwhile`);
+  if (isNew)
+    logEvent({
+      kind: 'image-added',
+      message: `Image ${imageTitle(stored)} was added to the store`,
+      code: 'src/image/publish.ts:addImage',
+      fields: [
+        ['RKT_IMAGE', imageTitle(stored)],
+        ['RKT_IMAGE_ID', key],
+        ...(source ? [['RKT_SOURCE', source.reference] as const] : []),
+      ],
+    });
   return stored;
+}
+
+/** `NAME:VERSION`, as the journal has it. */
+export function imageTitle({ name, version }: StoredImage): string {
+  return version === undefined ? name : `${name}:${version}`;
 }
 
 function sizeOnDisk(store: Store, id: string): number {

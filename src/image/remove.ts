@@ -1,10 +1,11 @@
 import { existsSync, readdirSync, renameSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { syncFolder } from '../os/files.ts';
+import { logEvent } from '../systemd/journal.ts';
 import { planLayers } from './closure.ts';
 import { ImageError } from './error.ts';
 import { forgetFiles } from './local-file.ts';
-import { openWorkspace, unlessImporting, withStoreLock } from './publish.ts';
+import { imageTitle, openWorkspace, unlessImporting, withStoreLock } from './publish.ts';
 import { forgetRemotes } from './remote-record.ts';
 import { type Store, type StoredImage, writeError } from './store.ts';
 import { removeLeftovers, type Workspace } from './temp.ts';
@@ -29,6 +30,15 @@ export function removeImage(store: Store, key: string, inUse: (tree: string) => 
     });
     forgetFiles(store, key);
     forgetRemotes(store, key);
+    logEvent({
+      kind: 'image-removed',
+      message: `Image ${imageTitle(image)} was removed from the store`,
+      code: 'src/image/remove.ts:removeImage',
+      fields: [
+        ['RKT_IMAGE', imageTitle(image)],
+        ['RKT_IMAGE_ID', key],
+      ],
+    });
   });
 }
 

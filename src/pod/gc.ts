@@ -7,6 +7,7 @@ import { unmount } from '../os/syscalls.ts';
 import { entryPoint } from '../stage1/contract.ts';
 import { gc } from '../stage1/gc.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
+import { logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
 import { leavePod } from './leave.ts';
 import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
@@ -134,7 +135,13 @@ async function deletePod(dataDir: string, found: Pod): Promise<void> {
   const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', pod.folder], {
     stdio: ['ignore', 'ignore', 'pipe'],
   });
-  if (removed.status === 0) return;
+  if (removed.status === 0)
+    return logEvent({
+      kind: 'pod-removed',
+      message: `Pod ${pod.uuid} was removed`,
+      code: 'src/pod/gc.ts:deletePod',
+      fields: [['RKT_POD', pod.uuid]],
+    });
   const reason = removed.stderr?.toString().trim().split('\n')[0];
   throw new PodError('busy', `cannot remove pod "${pod.uuid}": ${reason}`, removed.error);
 }

@@ -1,12 +1,14 @@
 import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { storedImageManifest } from '../appc/index.ts';
+import { type RuntimeImage, storedImageManifest } from '../appc/index.ts';
 import { isMutable } from '../appc/mutable.ts';
 import { Store } from '../image/store.ts';
+import { errorChain } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
 import { execve, forbidDevices, MS, mount, shareMounts, unshareMounts } from '../os/syscalls.ts';
 import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../stage1/contract.ts';
 import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
+import { type Event, type EventKind, logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
 import { podFolder } from './layout.ts';
 import { registerPod } from './leave.ts';
@@ -38,12 +40,31 @@ export async function startPod(
   held: HeldPod,
   request: StartRequest,
 ): Promise<never> {
-  const mutable = isMutable(readPodManifest(held.pod.folder));
-  return becomePod(
-    dataDir,
-    held,
-    mutable ? { ...request, run: { ...request.run, mutable } } : request,
-  );
+  const manifest = readPodManifest(held.pod.folder);
+  const mutable = isMutable(manifest);
+  const images = manifest.apps.flatMap(({ image }) => imageField(image));
+  const fields: Event['fields'] = [['RKT_POD', held.pod.uuid], ...images];
+  const tell = (kind: EventKind, message: string, priority: 'info' | 'error') =>
+    logEvent({ kind, message, priority, code: 'src/pod/start.ts:startPod', fields });
+  try {
+    tell('pod-started', `Pod ${held.pod.uuid} is started`, 'info');
+    return await becomePod(
+      dataDir,
+      held,
+      mutable ? { ...request, run: { ...request.run, mutable } } : request,
+    );
+  } catch (error) {
+    const why = errorChain(error).join(': ');
+    tell('pod-failed', `Pod ${held.pod.uuid} could not be started: ${why}`, 'error');
+    throw error;
+  }
+}
+
+/** RKT_IMAGE as the relay writes it for each line of an app. */
+function imageField({ name, labels }: RuntimeImage): Event['fields'] {
+  if (name === undefined) return [];
+  const version = labels.find((label) => label.name === 'version')?.value;
+  return [['RKT_IMAGE', version === undefined ? name : `${name}:${version}`]];
 }
 
 async function becomePod(dataDir: string, held: HeldPod, request: StartRequest): Promise<never> {

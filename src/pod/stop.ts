@@ -5,6 +5,7 @@ import { type ImageManifest, storedImageManifest } from '../appc/index.ts';
 import { entryPoint } from '../stage1/contract.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { killApps, stop } from '../stage1/stop.ts';
+import { logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
 import type { Pod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
@@ -18,6 +19,20 @@ const DYING = 10_000;
  * milliseconds, then kills them; with `force` kills at once. Returns how it ended.
  */
 export async function stopPod(
+  pod: Pod,
+  how: { force: boolean; patience: number },
+): Promise<'stopped' | 'killed'> {
+  const result = await endPod(pod, how);
+  logEvent({
+    kind: 'pod-stopped',
+    message: `Pod ${pod.uuid} was ${result}`,
+    code: 'src/pod/stop.ts:stopPod',
+    fields: [['RKT_POD', pod.uuid]],
+  });
+  return result;
+}
+
+async function endPod(
   pod: Pod,
   { force, patience }: { force: boolean; patience: number },
 ): Promise<'stopped' | 'killed'> {

@@ -2,6 +2,7 @@ import { readdirSync, readFileSync, rmSync, statSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { ensureFolder, syncFolder, writeFileAtomic } from '../os/files.ts';
+import { logEvent } from '../systemd/journal.ts';
 import { TrustError } from './error.ts';
 import type { TrustRoots } from './types.ts';
 
@@ -104,6 +105,7 @@ export function writeKeyFile(path: string, content: string): void {
     try {
       if (ensureFolder(dirname(path), 0o755)) syncFolder(dirname(dirname(path)));
       writeFileAtomic(path, content, 0o644);
+      tell(path, content === '' ? 'is masked' : 'is trusted', 'writeKeyFile');
     } finally {
       process.umask(umask);
     }
@@ -117,9 +119,20 @@ export function removeKeyFile(path: string): void {
   try {
     rmSync(path);
     syncFolder(dirname(path));
+    tell(path, 'was removed', 'removeKeyFile');
   } catch (error) {
     throw ioError('remove', path, error);
   }
+}
+
+function tell(path: string, what: string, func: string): void {
+  logEvent({
+    kind: 'trust-changed',
+    message: `Key ${path} ${what}`,
+    priority: 'notice',
+    code: `src/trust/keystore.ts:${func}`,
+    fields: [['RKT_KEY', path]],
+  });
 }
 
 function foldersFor({ system, local }: TrustRoots, name: string | undefined): KeyFolder[] {

@@ -52,6 +52,7 @@ exit if fork // failed('fork');
 close $held;
 set_up() unless $is_early;
 relay();
+tell_end();
 farewell();
 exit;
 
@@ -92,6 +93,26 @@ sub journal {
   socket my $fh, 1, 2, 0 or return;
   connect $fh, pack 'Sa*', 1, "/run/systemd/journal/socket\0" or return;
   return $fh;
+}
+
+# How the pod has ended, for the journal: the ids are those of journal.ts.
+sub tell_end {
+  my $entry = '';
+  my $failed = 0;
+  for my $name (sort keys %apps) {
+    open my $fh, '<', "stage1/rootfs/rkt/status/$name" or next;
+    my $code = <$fh> // '';
+    chomp $code;
+    $failed ||= $code ne '0';
+    $entry .= ' ' . $name . '=' . $code;
+  }
+  return unless length $entry;
+  my $id = $failed ? '59c330ec2dec4ebabf327ee42107491d' : 'f7d88d21b29e481e9c53536a736deaae';
+  $entry = "MESSAGE=Pod $uuid has ended:$entry\nMESSAGE_ID=$id\nPRIORITY=" . ($failed ? 4 : 6)
+    . "\nSYSLOG_IDENTIFIER=rkt\nCODE_FILE=stage1/nspawn/relay-program.ts\nCODE_FUNC=tell_end\n"
+    . "RKT_POD=$uuid\n";
+  my $fh = journal() or return;
+  syswrite $fh, $entry;
 }
 
 sub unblock { fcntl $_[0], 4, 04000 }
