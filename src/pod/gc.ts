@@ -1,7 +1,8 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
-import { storedImageManifest } from '../appc/index.ts';
+import { type ImageManifest, storedImageManifest } from '../appc/index.ts';
+import { errnoOf } from '../os/error.ts';
 import { mountPoints } from '../os/mount-points.ts';
 import { unmount } from '../os/syscalls.ts';
 import { entryPoint } from '../stage1/contract.ts';
@@ -148,15 +149,24 @@ async function deletePod(dataDir: string, found: Pod): Promise<void> {
 
 /** The stage1 clears what it made outside the pod's folder. */
 function callStage1Gc(pod: Pod): void {
-  const path = join(pod.folder, POD_FILES.stage1Manifest);
-  if (!existsSync(path)) return;
-  const manifest = storedImageManifest(readFileSync(path, 'utf8'));
+  const manifest = stage1Manifest(pod);
+  if (!manifest) return;
   if (isOwnStage1(manifest, pod.folder)) {
     gc(pod.folder);
     return;
   }
   const entry = join(POD_FILES.stage1Root, entryPoint(manifest, 'gc'));
   spawnSync(`./${entry}`, [pod.uuid], { cwd: pod.folder, stdio: ['ignore', 'ignore', 'inherit'] });
+}
+
+/** Undefined where the manifest is missing or half written: such a pod was never run. */
+function stage1Manifest(pod: Pod): ImageManifest | undefined {
+  try {
+    return storedImageManifest(readFileSync(join(pod.folder, POD_FILES.stage1Manifest), 'utf8'));
+  } catch (error) {
+    if (error instanceof SyntaxError || errnoOf(error) === 'ENOENT') return undefined;
+    throw error;
+  }
 }
 
 /** Mounts that a foreign stage1 made in the host's namespace, deepest first. */

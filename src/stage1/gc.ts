@@ -18,11 +18,12 @@ export function gc(podFolder: string): void {
     (message) => process.stderr.write(`stage1: ${message}\n`),
   );
   const cgroup = readIfExists(join(podFolder, POD_FILES.subcgroup))?.trim();
-  // systemd-nspawn leaves it behind when it is killed.
-  rmSync(join('/run/systemd/nspawn/propagate', `rkt-${basename(podFolder)}`), {
-    recursive: true,
-    force: true,
-  });
+  // systemd-nspawn leaves these behind when it is killed; the second since version 256.
+  for (const folder of ['propagate', 'unix-export'])
+    rmSync(join('/run/systemd/nspawn', folder, `rkt-${basename(podFolder)}`), {
+      recursive: true,
+      force: true,
+    });
   const own = (path: string) => basename(path) === `rkt-${basename(podFolder)}`;
   if (cgroup && own(cgroup)) removeCgroup(cgroup);
   const controllers = readIfExists(join(podFolder, POD_FILES.controllers))?.split('\n') ?? [];
