@@ -1,10 +1,12 @@
+import { printable } from '../os/printable.ts';
 import type { Flags } from './flags.ts';
 
 /**
  * Lines of a table: columns separated by one or more tabs, as many as align them at tab stops of 8.
- * Scripts split on runs of tabs, people see columns. The last cell of a line stands as it is.
+ * Scripts split on runs of tabs, people see columns. The last cell of a line has no tab behind it.
  */
-export function tableText(rows: readonly (readonly string[])[]): string {
+export function tableText(table: readonly (readonly string[])[]): string {
+  const rows = table.map((row) => row.map(printable));
   const widths: number[] = [];
   for (const row of rows)
     row.slice(0, -1).forEach((cell, at) => {

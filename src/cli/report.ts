@@ -1,4 +1,5 @@
 import { errorChain } from '../os/error.ts';
+import { printable } from '../os/printable.ts';
 
 /**
  * An error for stderr: one line with the message and, where it says more, the innermost cause. In
@@ -24,6 +25,7 @@ function indent(depth: number): string {
   return `${'  '.repeat(depth)}└─`;
 }
 
-function oneLine(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ');
+/** A message for a terminal, whatever names of strangers are in it. */
+export function oneLine(text: string): string {
+  return printable(text.trim().replace(/\s*[\n\r\t]\s*/g, ' '));
 }

@@ -7,7 +7,7 @@ import { Flags } from './flags.ts';
 import { configRoots, insecureWarning, resolveGlobals } from './globals.ts';
 import { isForHelper } from './helper-commands.ts';
 import { type Parsed, parseCommand, type Selected, selectCommand } from './parse.ts';
-import { errorText } from './report.ts';
+import { errorText, oneLine } from './report.ts';
 import { commands } from './table.ts';
 import type { Writer } from './writer.ts';
 
@@ -64,7 +64,7 @@ async function execute(
     config,
     stdout,
     stderr,
-    note: (message) => stderr.write(`${prefix(command)}${message}\n`),
+    note: (message) => stderr.write(`${prefix(command)}${oneLine(message)}\n`),
     report: (error) => stderr.write(errorText(prefix(command), error, globals.debug)),
   };
   const warning = insecureWarning(globals.insecure);

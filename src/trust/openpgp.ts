@@ -1,4 +1,5 @@
 import type { Key, PublicKey, SignaturePacket } from 'openpgp';
+import { printable } from '../os/printable.ts';
 import { TrustError } from './error.ts';
 
 /** How many keys one file, or signatures one signature file, may have. */
@@ -74,11 +75,6 @@ export function signerText(key: Key): string {
 /** The identities that a key claims, fit for a terminal. */
 export function identities(key: Key): string[] {
   return key.getUserIDs().map(printable);
-}
-
-/** Text of strangers without characters that a terminal would obey. */
-export function printable(text: string): string {
-  return text.replace(/\p{C}/gu, '\uFFFD');
 }
 
 function isBinary(bytes: Uint8Array): boolean {

@@ -22,6 +22,9 @@ describe('tableText', () => {
   it('gives an empty cell its column', () => {
     expect(tableText([['', '', 'x']])).toBe('\t\tx\n');
   });
+  it('has no character of a cell that a terminal or a script would obey', () => {
+    expect(tableText([['a\u001b[2J', 'b\tc\nd']])).toBe('a\ufffd[2J\tb\ufffdc\ufffdd\n');
+  });
   it('is empty without rows', () => {
     expect(tableText([])).toBe('');
   });

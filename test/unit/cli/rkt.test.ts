@@ -72,6 +72,12 @@ describe('errors', () => {
   it('stay on one line whatever they quote', () => {
     expect(errorText('rkt: ', new Error('a\n  b'), false)).toBe('rkt: a b\n');
   });
+  it('have nothing in them that a terminal would obey', () => {
+    const error = new Error('cannot fetch x:1\u001b]0;title\u0007\u202e');
+    expect(errorText('rkt: ', error, false)).toBe(
+      'rkt: cannot fetch x:1\ufffd]0;title\ufffd\ufffd\n',
+    );
+  });
 });
 
 describe('version', () => {
