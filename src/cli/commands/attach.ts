@@ -1,10 +1,10 @@
 import type { Socket } from 'node:net';
+import { makeRaw } from '../../os/syscalls.ts';
 import { Attachment, type Connection, type Endpoint } from '../../pod/attach.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { KeyWatch, parseDetachKeys } from '../detach-keys.ts';
 import { flagError } from '../error.ts';
-import { makeTerminalRaw } from '../raw-terminal.ts';
 
 /** Connects the caller's streams to those of a running app, until either end has enough. */
 export async function run(context: Context): Promise<number> {
@@ -71,7 +71,7 @@ class Session {
         await this.#resize();
         process.stdout.on('resize', () => this.#resize());
       }
-      if (isTerminal) restore = makeTerminalRaw();
+      if (isTerminal) restore = makeRaw(0);
       for (const endpoint of endpoints.filter(isInput)) {
         const { socket } = await this.#attachment.connect(endpoint);
         sockets.push(socket);

@@ -90,17 +90,22 @@ function shortTime(time: string): string {
   return `${MONTHS[date.getMonth()]} ${two(date.getDate())} ${clock}`;
 }
 
+/** A time as entries have it, with which it compares as text: of its millisecond the first moment. */
+function entryTime(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace('Z', '000000Z');
+}
+
 /** `10m` is so long ago; anything else is a time. */
 function sinceTime(text: string | undefined): string | undefined {
   if (text === undefined) return undefined;
   const ago = parseDuration(text);
   const time = ago === undefined ? Date.parse(text) : Date.now() - Math.abs(ago);
-  if (Number.isNaN(time))
+  if (Number.isNaN(new Date(time).getTime()))
     throw flagError(
       'since',
       `must be a duration such as 10m or a time such as 2026-01-02T15:04:05Z, not "${text}"`,
     );
-  return new Date(time).toISOString();
+  return entryTime(time);
 }
 
 function tailCount(text: string | undefined): number {

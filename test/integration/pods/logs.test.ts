@@ -66,6 +66,11 @@ describe('rkt logs', () => {
     expect(await logs(pod.uuid, '-n', '0')).toBe('');
     expect(await logs(pod.uuid, '--since=1h', '-o', 'cat')).toBe('1\n2\n3\n');
     expect(await logs(pod.uuid, '--since=2100-01-01', '-o', 'cat')).toBe('');
+    const [last = ''] = (await logs(pod.uuid, '--tail=1', '-o', 'short-iso')).split(' ');
+    const moment = `${last.slice(0, '2026-01-02T03:04:05.678'.length)}Z`;
+    expect(await logs(pod.uuid, `--since=${moment}`, '-o', 'cat')).toMatch(/3\n$/);
+    const never = await box.local.rkt(['logs', '--since=9999999999h', pod.uuid]);
+    expect(never.stderr).toContain('--since: must be a duration');
   });
 
   test('prints several apps in the order of time, or one of them', async () => {
