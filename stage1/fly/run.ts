@@ -5,7 +5,7 @@ import { appEnvironment, type ImageManifest, type RuntimeApp } from '../../src/a
 import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
 import { chroot, execve, MS, mount } from '../../src/os/syscalls.ts';
-import type { RunArguments } from '../../src/stage1/contract.ts';
+import { METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
@@ -43,7 +43,12 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   checkIsolators(`app "${app.name}"`, section.isolators, options.insecure);
   if (section.eventHandlers.length > 0)
     writeSync(2, `stage1: fly: the event handlers of app "${app.name}" are not run\n`);
-  const environment = appEnvironment({ name: app.name, environment: section.environment });
+  // In the host's network the service is where it listens.
+  const metadataUrl = options.mdsToken && `http://127.0.0.1:${METADATA_PORT}/${options.mdsToken}`;
+  const environment = appEnvironment(
+    { name: app.name, environment: section.environment },
+    metadataUrl,
+  );
   const plan = planProcess(app.name, section, root, section.environment);
 
   writeEnterRecord(pod.folder, { process: plan, environment, chroot: root });

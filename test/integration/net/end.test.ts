@@ -1,0 +1,171 @@
+import { describe, expect, test } from 'vitest';
+import { type Host, startHost } from '../../lib/host.ts';
+import { importBox, PATIENCE, startPod } from '../pods/host-box.ts';
+import { BOX } from '../pods/image.ts';
+import { addressesOf, ask, SERVER, server, WHO } from './net-box.ts';
+import { defineNetwork, makeOutside, networkTraces, OUTSIDE, outside } from './outside.ts';
+
+const host: Host = await startHost();
+importBox(host, server);
+makeOutside(host);
+
+const serve = (net: string, ...flags: string[]) =>
+  startPod(host, [...flags, SERVER, '--', WHO], `--net=${net}`);
+const cleared = () => expect.poll(() => networkTraces(host), { timeout: PATIENCE }).toBe('');
+const killAll = (machine: string) =>
+  host.ok(['machinectl', 'kill', '--signal=KILL', '--kill-whom=all', machine]);
+
+describe('a published port', () => {
+  test('is closed when stop returns', async () => {
+    const pod = await serve('default', '--port=web:8060');
+    expect(await host.ok(ask('127.0.0.1', 8060), { input: '' })).toBe('served');
+    const script = 'rkt stop "$1" > /dev/null; nft list tables | grep rkt- || echo closed';
+    expect(await host.ok(['sh', '-c', script, 'sh', pod.uuid])).toBe('closed');
+    await pod.running.done;
+  });
+
+  test('is reached from a pod of another network, and from the pod itself', async () => {
+    const pod = await serve('default', '--port=web:8061');
+    const other = ['rkt', 'run', '--net=default-restricted', BOX, '--'];
+    const asked = await host.ok([...other, 'nc 172.31.0.1 8061 < /dev/null']);
+    expect(asked).toBe('served');
+    const itself = ['rkt', 'enter', pod.uuid, 'nc', '172.16.28.1', '8061'];
+    expect(await host.ok(itself, { input: '' })).toBe('served');
+    await host.ok(['rkt', 'stop', pod.uuid]);
+    await pod.running.done;
+  });
+
+  test('goes to one of two pods that want it at the same instant', async () => {
+    const script = `for n in 1 2 3 4; do
+        rkt run --net=default --port=web:8062 "$1" -- 'echo ready; exec sleep 8' 2>&1 &
+      done; wait`;
+    const said = await host.ok(['sh', '-c', script, 'sh', SERVER]);
+    expect(said.match(/^ready$/gm)).toHaveLength(1);
+    expect(
+      said.match(/cannot forward tcp port 8062 \("web"\): pod .* has it already/g),
+    ).toHaveLength(3);
+  });
+
+  test.each([
+    ['default', '--port=nothing:80', 'port name "nothing" could not be found'],
+    ['none', '--port=web:8063', '--net=none'],
+    ['host', '--port=web:8063', '--net=host'],
+    ['default', '--port=many:65535', 'beyond 65535'],
+    ['default', '--port=web:1.2.3:80', 'not an IP address'],
+  ])('with --net=%s %s is refused before anything starts', async (net, flag, message) => {
+    const { code, stderr } = await host.run(['rkt', 'run', `--net=${net}`, flag, SERVER]);
+    expect(code).toBe(254);
+    expect(stderr).toContain(message);
+    expect(await networkTraces(host)).toBe('');
+  });
+});
+
+test('the loopback of the host is closed again to a bridge, with the last pod that has a port', async () => {
+  await defineNetwork(host, '10-lan.conf', {
+    cniVersion: '1.0.0',
+    name: 'lan',
+    type: 'bridge',
+    bridge: 'br-lan',
+    isGateway: true,
+    ipam: { type: 'host-local', subnet: '10.40.0.0/24' },
+  });
+  const setting = () => host.ok(['cat', '/proc/sys/net/ipv4/conf/br-lan/route_localnet']);
+  const one = await serve('lan', '--port=web:8064');
+  const other = await serve('lan', '--port=web:8065');
+  expect(await setting()).toBe('1');
+  await host.ok(['rkt', 'stop', one.uuid]);
+  await one.running.done;
+  await host.ok(['rkt', 'network-gc', one.uuid]);
+  expect(await setting()).toBe('1');
+  expect(await host.ok(ask('127.0.0.1', 8065), { input: '' })).toBe('served');
+  await host.ok(['rkt', 'stop', other.uuid]);
+  await other.running.done;
+  await expect.poll(setting, { timeout: PATIENCE }).toBe('0');
+});
+
+describe('nothing is left', () => {
+  test('when start is killed at any instant, and gc has run twice', async () => {
+    // From before the pod has a folder until after its app has started.
+    const instants = [30, 60, 90, 120, 160, 200, 250, 300, 400, 500, 700];
+    const script = `for ms in ${instants.join(' ')}; do
+        setsid rkt run --net=default --port=web:8066 "$1" -- 'exec sleep 1000' > /dev/null 2>&1 &
+        sleep 0.$(printf %03d $ms); kill -KILL -$! 2> /dev/null; wait $!
+      done; rkt gc; rkt gc; true`;
+    await host.ok(['bash', '-c', script, 'bash', SERVER]);
+    await cleared();
+    const { stdout } = await host.exec(['sh', '-c', 'rkt list --no-legend | grep running']);
+    expect(stdout).toBe('');
+  });
+
+  test('after a reboot that came between, once gc has run', async () => {
+    const pod = await serve('default', '--port=web:8067');
+    await host.ok(['systemctl', 'stop', `rkt-net-${pod.uuid}.service`]);
+    await killAll(pod.machine);
+    await pod.running.done;
+    // A boot empties /run, and the kernel knows no namespaces, links or tables of before.
+    await host.ok(['sh', '-c', 'rm -rf /run/cni /run/netns/cni-*']);
+    expect(await networkTraces(host)).toMatch(
+      /\/var\/lib\/cni\/networks\/default\/172\.16\.28\.\d+/,
+    );
+    await host.ok(['rkt', 'gc']);
+    await host.ok(['rkt', 'gc', '--grace-period=0s']);
+    expect(await networkTraces(host)).toBe('');
+  });
+
+  test('of the unit that waits for the end, when it has come', async () => {
+    const pod = await serve('default');
+    const unit = `rkt-net-${pod.uuid}.service`;
+    expect(await host.ok(['systemctl', 'is-active', unit])).toBe('active');
+    await host.ok(['rkt', 'stop', pod.uuid]);
+    await pod.running.done;
+    const units = ['systemctl', 'list-units', '--all', '--plain', '--no-legend', unit];
+    await expect.poll(() => host.ok(units), { timeout: PATIENCE }).toBe('');
+    await cleared();
+  });
+});
+
+test('fifty pods that start at once have fifty addresses', async () => {
+  // As many at a time as the host has room for: each pod's systemd takes inotify instances, of 128.
+  const script = `seq 50 | xargs -P 10 -I{} rkt run --net=default "$1" -- "$2"`;
+  const address =
+    'ip -o -4 addr show eth0 | sed -n "s,.*inet \\([0-9.]*\\)/.*,\\1,p"; exec sleep 3';
+  const argv = ['sh', '-c', script, 'sh', BOX, address];
+  const said = (await host.ok(argv, { timeout: 300_000 })).split('\n');
+  expect(said.filter((line) => /^172\.16\.28\.\d+$/.test(line))).toHaveLength(50);
+  await cleared();
+}, 300_000);
+
+describe('with iptables, where libnftables is not there', () => {
+  test('a port is reached, the pod is masqueraded, and all rules go', async () => {
+    const libraries = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+    await host.ok([
+      'sh',
+      '-ec',
+      `mkdir /run/hidden; mv ${libraries}/libnftables.so.1* /run/hidden`,
+    ]);
+    try {
+      const pod = await serve('default', '--port=web:8068');
+      const { ip4 } = await addressesOf(host, pod.uuid);
+      const rules = await host.ok(['iptables', '-t', 'nat', '-S']);
+      expect(rules).toContain(`RKT-PFWD-DNAT-${pod.uuid.slice(0, 8)} -p tcp -m tcp --dport 8068`);
+      for (const from of [
+        ask('127.0.0.1', 8068),
+        ask(OUTSIDE.host4, 8068),
+        outside(ask(OUTSIDE.host4, 8068)),
+      ])
+        expect(await host.ok(from, { input: '' })).toBe('served');
+      const listener = host.start(outside(['timeout', '20', 'nc', '-v', '-n', '-l', '-p', '7001']));
+      await listener.printed(/[Ll]istening/, 'stderr');
+      await host.ok(['rkt', 'enter', pod.uuid, 'nc', OUTSIDE.own4, '7001'], { input: 'hello\n' });
+      expect((await listener.done).stderr).toContain(OUTSIDE.host4);
+      expect(rules).toContain(ip4);
+      await host.ok(['rkt', 'stop', pod.uuid]);
+      await pod.running.done;
+      await expect
+        .poll(() => host.ok(['iptables', '-t', 'nat', '-S']), { timeout: PATIENCE })
+        .not.toContain('RKT-');
+    } finally {
+      await host.ok(['sh', '-ec', `mv /run/hidden/* ${libraries}`]);
+    }
+  });
+});
