@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import type { PodManifest, RuntimeApp } from '../appc/index.ts';
 import { isMutable } from '../appc/mutable.ts';
+import { versionedName } from '../appc/versioned-name.ts';
 import { readIfExists } from '../os/files.ts';
 import {
   appSignal,
@@ -169,8 +170,7 @@ function appState(pod: Pod, exitCode: number | undefined, startedAt: Date | unde
 function imageName(pod: Pod, app: string): string | undefined {
   try {
     const { name, labels } = readAppImageManifest(pod.folder, app);
-    const version = labels.find((label) => label.name === 'version')?.value;
-    return version ? `${name}:${version}` : name;
+    return versionedName(name, labels);
   } catch {
     return undefined;
   }

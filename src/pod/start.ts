@@ -2,6 +2,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { join } from 'node:path';
 import { type RuntimeImage, storedImageManifest } from '../appc/index.ts';
 import { isMutable } from '../appc/mutable.ts';
+import { versionedName } from '../appc/versioned-name.ts';
 import { Store } from '../image/store.ts';
 import { errorChain } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
@@ -63,8 +64,7 @@ export async function startPod(
 /** RKT_IMAGE as the relay writes it for each line of an app. */
 function imageField({ name, labels }: RuntimeImage): Event['fields'] {
   if (name === undefined) return [];
-  const version = labels.find((label) => label.name === 'version')?.value;
-  return [['RKT_IMAGE', version === undefined ? name : `${name}:${version}`]];
+  return [['RKT_IMAGE', versionedName(name, labels)]];
 }
 
 async function becomePod(dataDir: string, held: HeldPod, request: StartRequest): Promise<never> {

@@ -1,3 +1,4 @@
+import { versionedName } from '../../appc/versioned-name.ts';
 import type { LogEntry } from '../../pod/log-file.ts';
 import { PodLogs } from '../../pod/logs.ts';
 import { findPod, type Pod } from '../../pod/pods.ts';
@@ -52,8 +53,7 @@ function jsonLine(pod: Pod): (entry: LogEntry) => Buffer[] {
     const known = images.get(app);
     if (known !== undefined) return known;
     const { name, labels } = readAppImageManifest(pod.folder, app);
-    const version = labels.find((label) => label.name === 'version')?.value;
-    const image = version ? `${name}:${version}` : name;
+    const image = versionedName(name, labels);
     images.set(app, image);
     return image;
   };
