@@ -48,7 +48,7 @@ const known = [
   'CAP_CHECKPOINT_RESTORE',
 ];
 
-export const defaultCapabilities: readonly string[] = [
+const defaultCapabilities: readonly string[] = [
   'CAP_AUDIT_WRITE',
   'CAP_CHOWN',
   'CAP_DAC_OVERRIDE',

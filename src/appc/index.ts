@@ -5,7 +5,7 @@
  * `./parse.ts` (parseImageManifest, parsePodManifest, validateImageManifest, validatePodManifest),
  * which does load it: import that file only where such text comes in.
  */
-export { boundingSet, defaultCapabilities } from './capabilities.ts';
+export { boundingSet } from './capabilities.ts';
 export { parseEnvFiles } from './env-file.ts';
 export { appEnvironment, mergeEnvironments } from './environment.ts';
 export { AppcError, type AppcErrorCode } from './error.ts';
@@ -36,11 +36,9 @@ export {
   isACIdentifier,
   isACName,
   isEnvironmentName,
-  isImageHash,
   isIPAddress,
   isSemVer,
   parseImageHash,
-  parseUUID,
   sanitizeACIdentifier,
   sanitizeACName,
 } from './names.ts';
@@ -48,7 +46,6 @@ export { nativeCalls } from './native-calls.ts';
 export { checkRunnable, hostArch, labelValue, runnable } from './platform.ts';
 export {
   checkPodManifest,
-  checkPodRequest,
   podManifest,
   specVersion,
 } from './pod-plan.ts';

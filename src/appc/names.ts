@@ -6,7 +6,6 @@ const acIdentifier = /^[a-z0-9]+([-._~/][a-z0-9]+)*$/;
 const semVer =
   /^(0|[1-9]\d*)\.(0|[1-9]\d*)\.(0|[1-9]\d*)(-[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?(\+[0-9A-Za-z-]+(\.[0-9A-Za-z-]+)*)?$/;
 const imageHash = /^sha512-([0-9a-f]{64}|[0-9a-f]{128})$/;
-const uuid = /^[0-9a-f]{32}$/;
 
 /** Name of an app, volume, port or mount point: lower-case alphanumerics with single inner `-`. */
 export function isACName(text: string): boolean {
@@ -53,11 +52,6 @@ function sanitize(text: string, illegal: RegExp, by: string, what: string): stri
   return clean;
 }
 
-/** Whether the text is `sha512-` with 64 or 128 lower-case hex digits. */
-export function isImageHash(text: string): boolean {
-  return imageHash.test(text);
-}
-
 /**
  * The image key for a hash: `sha512-` and the first 64 of its 64 or 128 hex digits.
  *
@@ -71,18 +65,6 @@ export function parseImageHash(text: string): string {
   if (algorithm !== 'sha512') throw wrong(`unsupported algorithm "${algorithm}", must be sha512`);
   if (!imageHash.test(`sha512-${digits}`)) throw wrong('must have 64 or 128 hex digits');
   return `sha512-${digits.slice(0, 64)}`;
-}
-
-/**
- * A UUID as 8-4-4-4-12 lower-case hex; dashes in the input are ignored.
- *
- * @throws AppcError `schema` for anything but 32 hex digits
- */
-export function parseUUID(text: string): string {
-  const hex = text.toLowerCase().replaceAll('-', '');
-  if (!uuid.test(hex))
-    throw new AppcError('schema', `bad UUID ${JSON.stringify(text)}: must be 32 hex digits`);
-  return hex.replace(/^(.{8})(.{4})(.{4})(.{4})(.{12})$/, '$1-$2-$3-$4-$5');
 }
 
 const ipv4 = /^(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(\.(25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)){3}$/;

@@ -15,7 +15,7 @@ export const specVersion = '0.8.11';
  *
  * @throws AppcError `conflict` for a doubled volume, `not-found` for a dangling mount
  */
-export function checkPodRequest({ volumes, mounts, apps }: PodRequest): void {
+function checkPodRequest({ volumes, mounts, apps }: PodRequest): void {
   const names = new Set<string>();
   for (const { name } of volumes) {
     if (names.has(name)) throw new AppcError('conflict', `multiple volumes with name ${name}`);

@@ -15,7 +15,7 @@ export type EntryPoint =
 const ANNOTATION = 'coreos.com/rkt/stage1/';
 
 /** The version of the contract that our own stage1 images declare, and the newest we speak. */
-export const INTERFACE_VERSION = 6;
+const INTERFACE_VERSION = 6;
 
 /** The metadata service as pods see it (appc), and the port that it has on the host (surface 11). */
 export const METADATA_ADDRESS = '169.254.169.255';

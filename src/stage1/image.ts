@@ -3,7 +3,7 @@ import { version } from '../os/version.ts';
 import { type EntryPoint, entryAnnotations } from './contract.ts';
 
 /** The name of a stage1 image of this project. */
-export function stage1Name(flavour: 'nspawn' | 'fly'): string {
+function stage1Name(flavour: 'nspawn' | 'fly'): string {
   return `coreos.com/rkt/stage1-${flavour}`;
 }
 

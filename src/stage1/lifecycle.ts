@@ -18,7 +18,7 @@ export interface Signal {
 }
 
 /** The annotations that a lifecycle is read from. */
-export const LIFECYCLE_ANNOTATIONS = {
+const LIFECYCLE_ANNOTATIONS = {
   /** Of the app in the pod manifest: `no`, `on-failure` or `always`. */
   restart: 'coreos.com/rkt/stage2/restart',
   /** Of the app or its image: `SIGQUIT`, `QUIT`, `3`, `RTMIN+3`. */

@@ -13,7 +13,7 @@ export function reviewText(key: Key): string {
 }
 
 /** A fingerprint as gpg prints it: groups of four digits, two blanks in the middle. */
-export function grouped(fingerprint: string): string {
+function grouped(fingerprint: string): string {
   const groups = fingerprint.toUpperCase().match(/.{1,4}/g) ?? [];
   const half = groups.length / 2;
   return `${groups.slice(0, half).join(' ')}  ${groups.slice(half).join(' ')}`;
