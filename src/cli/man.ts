@@ -87,7 +87,7 @@ export function section(title: string, lines: readonly string[]): string {
 
 type Entry = readonly [term: string, text: string];
 
-function flagEntries(flags: readonly FlagSpec[]): string[] {
+export function flagEntries(flags: readonly FlagSpec[]): string[] {
   return entries(
     flags.filter(({ hidden }) => !hidden).map((flag) => [flagForm(flag), `${flagText(flag)}.`]),
   );

@@ -10,10 +10,18 @@ import { runArguments } from '../run-args.ts';
 import { type Entry, fileError, parseIni, type Section } from './ini.ts';
 
 /** Flags of `rkt run` that mean nothing to a unit. */
-const NOT_FOR_UNITS = ['interactive', 'detach', 'uuid-file-save'];
+export const NOT_FOR_UNITS = ['interactive', 'detach', 'uuid-file-save'];
 
 /** Global flags that a pod file may have. */
-const GLOBAL = ['insecure-options', 'trust-keys-from-https', 'debug'];
+export const GLOBAL = ['insecure-options', 'trust-keys-from-https', 'debug'];
+
+/** What systemd.syntax(7) has beside true and false. */
+const SWITCHES = new Map([
+  ['yes', 'true'],
+  ['on', 'true'],
+  ['no', 'false'],
+  ['off', 'false'],
+]);
 
 /** Sections that are the unit's, and the generator's work alone. */
 const OF_THE_UNIT = ['Unit', 'Service', 'Install'];
@@ -80,10 +88,11 @@ function readFlags(
   checkOne: (flags: Flags, key: string) => void,
 ): Flags {
   const all = new Flags(specs);
-  for (const { key, value, line } of entries) {
+  for (const { key, value: text, line } of entries) {
     const spec = refused.includes(key) ? undefined : all.find(key);
     if (!spec) throw fileError(path, line, `${key}: there is no such key here`);
     if (all.given(key) && !spec.repeatable) throw fileError(path, line, `${key}: is set twice`);
+    const value = spec.kind === 'bool' ? (SWITCHES.get(text) ?? text) : text;
     try {
       const one = new Flags(specs);
       one.add(spec, value);

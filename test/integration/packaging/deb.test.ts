@@ -39,7 +39,7 @@ async function nodePackage(revision: number): Promise<string> {
   return `${folder}.deb`;
 }
 
-describe.each(['bookworm', 'trixie'])('the deb on Debian %s', (suite) => {
+describe.each(['bookworm', 'trixie'])('the deb on Debian %s', { timeout: BUILDING }, (suite) => {
   let host: Host;
   let files: string;
 
