@@ -1,7 +1,7 @@
 import { writeSync } from 'node:fs';
 import type { PodManifest, Port } from '../../src/appc/index.ts';
 import { type PassedSocket, passedSockets } from '../../src/systemd/listen.ts';
-import { POD } from './app-unit.ts';
+import { BARE } from './app-unit.ts';
 import type { AppService } from './service.ts';
 import { unitText } from './unit-text.ts';
 
@@ -37,7 +37,10 @@ export function planSockets(pod: PodManifest): PodSockets {
     units.set(unit, socketUnit(name, port, socket));
     ofApp.set(name, [...(ofApp.get(name) ?? []), unit]);
   }
-  return { units, ofApp, fds: units.size > 0 ? passed.map(({ fd }) => fd) : [] };
+  if (units.size === 0) return { units, ofApp, fds: [] };
+  // systemd looks for the sockets of its descriptors among the units that it has before any is started.
+  units.set('-.slice', unitText([['Unit', [BARE, ['Wants', [...units.keys()].join(' ')]]]]));
+  return { units, ofApp, fds: passed.map(({ fd }) => fd) };
 }
 
 function shown({ address, fd }: PassedSocket): string {
@@ -53,17 +56,7 @@ function listensOn({ ports }: PodManifest, port: Port, { port: number, type }: P
 
 function socketUnit(app: string, { name }: Port, { type, address }: PassedSocket): string {
   return unitText([
-    [
-      'Unit',
-      [
-        ['DefaultDependencies', 'no'],
-        ['Requires', POD],
-        ['After', POD],
-        ['StopWhenUnneeded', 'yes'],
-        ['Conflicts', 'shutdown.target'],
-        ['Before', 'shutdown.target'],
-      ],
-    ],
+    ['Unit', [BARE, ['Conflicts', 'shutdown.target'], ['Before', 'shutdown.target']]],
     [
       'Socket',
       [

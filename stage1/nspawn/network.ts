@@ -11,6 +11,7 @@ import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { readAppImageManifest } from '../../src/stage1/pod-files.ts';
 import { appSection } from '../../src/stage1/process.ts';
 import { isSystemdHost } from '../../src/systemd/host.ts';
+import { passedSockets } from '../../src/systemd/listen.ts';
 import type { Resolvers } from './resolvers.ts';
 
 /** The pod's network namespace, and what must stay open for it to last. */
@@ -61,7 +62,9 @@ function forwardedPorts(podFolder: string, manifest: PodManifest): ForwardedPort
     name: app.name,
     app: appSection(app, readAppImageManifest(podFolder, app.name)),
   }));
-  return resolvePorts(apps, manifest.ports);
+  // What comes to a socket that is open already has arrived.
+  const passed = passedSockets().map(({ port }) => port);
+  return resolvePorts(apps, manifest.ports).filter(({ hostPort }) => !passed.includes(hostPort));
 }
 
 /**
