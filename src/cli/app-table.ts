@@ -14,7 +14,7 @@ const sandboxFlags: readonly FlagSpec[] = [
     if (flag.name === 'net') return { ...flag, kind: 'value' };
     return ['interactive', 'mds-register'].includes(flag.name) ? { ...flag, hidden: true } : flag;
   }),
-  ...prepareFlags.filter(({ name }) => name === 'no-overlay' || name.startsWith('stage1-')),
+  ...prepareFlags.filter(({ name }) => /^(no-overlay$|private-users$|stage1-)/.test(name)),
   {
     name: 'port',
     kind: 'value',

@@ -17,8 +17,6 @@ export async function preparePodFor(
   args: PrepareArguments,
   announce: (uuid: string) => void,
 ): Promise<HeldPod> {
-  if (args.privateUsers)
-    throw new CliError('flag-value', '--private-users is not supported by this version');
   const store = new Store(context.globals.dataDir);
   const options = imageSource(context, args.pullPolicy);
   const stage1 = await findStage1(store, args.stage1, context, options);
@@ -31,6 +29,7 @@ export async function preparePodFor(
     store,
     stage1,
     noOverlay: args.noOverlay,
+    privateUsers: args.privateUsers,
     announce,
     warn: context.note,
   });

@@ -17,6 +17,7 @@ import { layersOf } from '../image/closure.ts';
 import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { writeFileAtomic } from '../os/files.ts';
+import { withIdMap } from '../os/idmap.ts';
 import { lockFile } from '../os/lock.ts';
 import { mountPoints } from '../os/mount-points.ts';
 import { inMountsOf } from '../os/mounts-of.ts';
@@ -35,6 +36,7 @@ import { PodError } from './error.ts';
 import { podInfo } from './info.ts';
 import { prepareLock } from './layout.ts';
 import type { Pod } from './pods.ts';
+import { readIdRange } from './private-users.ts';
 import { loadStage1Apps, type Stage1Apps } from './stage1-choice.ts';
 import { mountAppRoot } from './start.ts';
 
@@ -68,6 +70,11 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
       gid: 0,
     });
     checkName(app.name, manifest);
+    if (readIdRange(pod.folder) && !existsSync(join(pod.folder, 'overlay-prepared')))
+      throw new PodError(
+        'unsupported',
+        `pod "${pod.uuid}" has a user namespace and no overlay: no app can be added to it`,
+      );
     const next = { ...manifest, apps: [...manifest.apps, app] };
     try {
       await install(store, pod, app.name, image);
@@ -76,6 +83,7 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
       await (stage1
         ? stage1.addApp(pod.folder, next, app)
         : call(pod, 'app/add', app.name, request.debug, [`--uuid=${pod.uuid}`]));
+      mapApp(store, pod, app.name);
       markCreated(pod.folder, app.name);
       writeManifest(pod, next);
     } catch (error) {
@@ -85,6 +93,18 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
     }
     return app.name;
   });
+}
+
+/** Mounts an app's root once more for the pod's user namespace, if that has one. */
+function mapApp(store: Store, pod: Pod, app: string): void {
+  const users = readIdRange(pod.folder);
+  if (!users) return;
+  withIdMap(users, (ids) =>
+    inMountsOf(supervisorOf(pod), () => {
+      unmount(join(pod.folder, POD_FILES.stage1Root, appRootfs(app)));
+      mountAppRoot(store, pod.folder, app, ids);
+    }),
+  );
 }
 
 /** Starts an app that is not running. One that runs is left alone. */

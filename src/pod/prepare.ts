@@ -20,6 +20,7 @@ import { appRootfs, POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { GROUPS, groupFolder, podFolder, prepareLock } from './layout.ts';
 import { lockPod, movePod, type Pod } from './pods.ts';
+import { chooseIdRange } from './private-users.ts';
 import { overlayProblem } from './rootfs.ts';
 import { installStage1, type Stage1Choice } from './stage1-choice.ts';
 
@@ -33,6 +34,8 @@ export interface PrepareRequest {
   readonly images: readonly StoredImage[];
   readonly stage1: Stage1Choice;
   readonly noOverlay: boolean;
+  /** The pod is to have a user namespace of its own. */
+  readonly privateUsers?: boolean;
   /** Called with the UUID before anything else is done. */
   readonly announce: (uuid: string) => void;
   readonly warn: (message: string) => void;
@@ -50,14 +53,20 @@ export interface HeldPod {
  */
 export async function preparePod(request: PrepareRequest): Promise<HeldPod> {
   for (const image of request.images) checkRunnable(image.manifest.labels);
+  const { stage1, store } = request;
+  if (request.privateUsers && stage1.kind === 'own' && stage1.flavour === 'fly')
+    throw new PodError(
+      'unsupported',
+      'the fly stage1 has no namespaces, so none of users either: leave --private-users out',
+    );
   const held = createPod(request.store.dataDir);
   try {
     request.announce(held.pod.uuid);
+    if (request.privateUsers) chooseIdRange(store.dataDir, held.pod.folder);
     const trees = lockFile(prepareLock(request.store.dataDir), 'shared');
     try {
       const layers: string[][] = [];
       for (const image of request.images) layers.push(await layersOf(request.store, image));
-      const { stage1, store } = request;
       const stage1Layers = stage1.kind === 'stored' ? await layersOf(store, stage1.image) : [];
       fill(held.pod, request, layers, stage1Layers);
     } finally {

@@ -6,8 +6,10 @@ import { versionedName } from '../appc/versioned-name.ts';
 import { Store } from '../image/store.ts';
 import { errorChain } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
-import { execve, forbidDevices, MS, mount, shareMounts, unshareMounts } from '../os/syscalls.ts';
+import { withIdMap } from '../os/idmap.ts';
+import { execve, shareMounts, unshareMounts } from '../os/syscalls.ts';
 import { entryPoint, interfaceVersion, type RunArguments, runArgv } from '../stage1/contract.ts';
+import { mapRoots } from '../stage1/map-roots.ts';
 import { appRootfs, POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
 import { type Event, type EventKind, logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
@@ -15,7 +17,8 @@ import { podFolder } from './layout.ts';
 import { registerPod } from './leave.ts';
 import type { Pod } from './pods.ts';
 import type { HeldPod } from './prepare.ts';
-import { mountOverlay, overlayProblem } from './rootfs.ts';
+import { readIdRange } from './private-users.ts';
+import { mountCopy, mountOverlay, overlayProblem } from './rootfs.ts';
 import { loadOwnStage1 } from './stage1-choice.ts';
 
 export interface StartRequest {
@@ -43,17 +46,19 @@ export async function startPod(
 ): Promise<never> {
   const manifest = readPodManifest(held.pod.folder);
   const mutable = isMutable(manifest);
+  const privateUsers = readIdRange(held.pod.folder);
+  const run = {
+    ...request.run,
+    ...(mutable ? { mutable } : {}),
+    ...(privateUsers ? { privateUsers } : {}),
+  };
   const images = manifest.apps.flatMap(({ image }) => imageField(image));
   const fields: Event['fields'] = [['RKT_POD', held.pod.uuid], ...images];
   const tell = (kind: EventKind, message: string, priority: 'info' | 'error') =>
     logEvent({ kind, message, priority, code: 'src/pod/start.ts:startPod', fields });
   try {
     tell('pod-started', `Pod ${held.pod.uuid} is started`, 'info');
-    return await becomePod(
-      dataDir,
-      held,
-      mutable ? { ...request, run: { ...request.run, mutable } } : request,
-    );
+    return await becomePod(dataDir, held, { ...request, run });
   } catch (error) {
     const why = errorChain(error).join(': ');
     tell('pod-failed', `Pod ${held.pod.uuid} could not be started: ${why}`, 'error');
@@ -83,6 +88,8 @@ async function becomePod(dataDir: string, held: HeldPod, request: StartRequest):
     : request.run;
   const manifest = storedImageManifest(readFileSync(POD_FILES.stage1Manifest, 'utf8'));
   const own = await loadOwnStage1(manifest, pod.folder);
+  const mountMappedApp = (app: string, ids: number) =>
+    mountAppRoot(new Store(dataDir), pod.folder, app, ids);
   if (own)
     return own.run(
       {
@@ -91,9 +98,12 @@ async function becomePod(dataDir: string, held: HeldPod, request: StartRequest):
         lockFd: held.lock.fd,
         leaveNetworks: [...request.self, 'network-gc', pod.uuid],
         warn: request.warn,
+        mountMappedApp,
       },
       run,
     );
+  if (run.privateUsers)
+    withIdMap(run.privateUsers, (ids) => mapRoots(pod.folder, ids, mountMappedApp));
 
   if (request.run.mutable)
     for (const name of ['app/add', 'app/rm', 'app/start', 'app/stop'] as const)
@@ -128,25 +138,23 @@ function mountApps(dataDir: string, pod: Pod): void {
   for (const { name } of readPodManifest(pod.folder).apps) mountAppRoot(store, pod.folder, name);
 }
 
-/** Mounts an app's root where the contract has it: an overlay, or the copy that was made. */
-export function mountAppRoot(store: Store, podFolder: string, app: string): void {
+/**
+ * Mounts an app's root where the contract has it: an overlay, or the copy that was made.
+ *
+ * @param ids the user namespace that it is to be mapped for (src/os/idmap.ts)
+ */
+export function mountAppRoot(store: Store, podFolder: string, app: string, ids?: number): void {
   const root = join(podFolder, POD_FILES.stage1Root, appRootfs(app));
   const trees = readIfExists(join(podFolder, 'appsinfo', app, 'treeStoreID'));
   if (trees === undefined) {
-    bindWithoutDevices(root);
+    mountCopy(root, ids);
     return;
   }
   const layers = trees
     .trim()
     .split('\n')
     .map((id) => store.treeRoot(id));
-  mountOverlay(layers, join(podFolder, 'overlay', app), root);
-}
-
-/** A copied root is part of the host's file system, whose device nodes work. */
-function bindWithoutDevices(root: string): void {
-  mount(root, root, '', MS.BIND);
-  forbidDevices(root);
+  mountOverlay(layers, join(podFolder, 'overlay', app), root, ids);
 }
 
 function writeHostFiles(pod: Pod, { run, resolvConf, hostsFile }: StartRequest): void {

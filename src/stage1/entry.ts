@@ -40,11 +40,6 @@ async function runPod(stage1: Stage1, argv: readonly string[]): Promise<never> {
       'bad-arguments',
       'cannot hold the lock of the pod: RKT_LOCK_FD is not set',
     );
-  if (run.privateUsers)
-    throw new Stage1Error(
-      'unsupported',
-      'this stage1 has no user namespaces: leave --private-users out',
-    );
   unshareMounts();
   const leaveNetworks = [process.execPath, join(dirname(process.argv[1] ?? ''), 'gc')];
   return stage1.run({ uuid, folder: process.cwd(), lockFd, leaveNetworks, warn: say }, run);

@@ -10,6 +10,11 @@ export interface Stage1Pod {
   /** A command that leaves the pod's networks once it has ended; its current folder is the pod's. */
   readonly leaveNetworks: readonly string[];
   readonly warn: (message: string) => void;
+  /**
+   * Mounts an app's root where it was before, for a user namespace (src/os/idmap.ts); absent where the
+   * caller does not know how the roots are made.
+   */
+  readonly mountMappedApp?: (app: string, ids: number) => void;
 }
 
 /**

@@ -30,13 +30,14 @@ const CAP_SYS_RESOURCE = 24n;
  * Only who has CAP_SYS_RESOURCE may raise a hard limit (setrlimit(2)) and lower an oom_score_adj
  * (proc(5)); systemd, which would do it, takes the nearest that it may and says nothing.
  *
+ * @param userNamespace the pod has one, whose CAP_SYS_RESOURCE counts for nothing there
  * @throws Stage1Error `unsupported` for a limit that this host does not grant
  */
-export function checkProcessLimits(isolators: readonly Isolator[]): void {
+export function checkProcessLimits(isolators: readonly Isolator[], userNamespace = false): void {
   const rlimits = Object.entries(isolatorValue(isolators, 'os/linux/rlimits') ?? {});
   const oom = isolatorValue(isolators, 'os/linux/oom-score-adj');
-  if ((rlimits.length === 0 && oom === undefined) || mayRaise()) return;
-  const without = 'this process has no CAP_SYS_RESOURCE';
+  if ((rlimits.length === 0 && oom === undefined) || (!userNamespace && mayRaise())) return;
+  const without = `${userNamespace ? 'a user namespace' : 'this process'} has no CAP_SYS_RESOURCE`;
   const current = Number(readFileSync('/proc/self/oom_score_adj', 'utf8'));
   if (oom !== undefined && oom < current)
     throw new Stage1Error(

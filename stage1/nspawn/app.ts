@@ -52,6 +52,7 @@ export interface ServiceRequest {
   readonly files: { resolv: RunArguments['resolv']; hosts: RunArguments['hosts'] };
   readonly hostname: string;
   readonly metadataUrl: string | undefined;
+  readonly userNamespace: boolean;
 }
 
 /**
@@ -82,7 +83,7 @@ export function planService(request: ServiceRequest): ServicePlan {
     const what = { name: app.name, section, environment: section.environment };
     return found && start(commandInRoot(hostRoot, found.exec, what));
   };
-  checkAppIsolators(app.name, section.isolators);
+  checkAppIsolators(app.name, section.isolators, request.userNamespace);
   warnOfIgnored(app.name, section.isolators);
   warnOfImplicit(mounts);
   warnOfHidden(hostRoot, mounts);

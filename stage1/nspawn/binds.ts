@@ -56,6 +56,7 @@ export interface SystemBinds {
   readonly insecure: RunArguments['insecure'];
   readonly journal: boolean;
   readonly files: { resolv: RunArguments['resolv']; hosts: RunArguments['hosts'] };
+  readonly userNamespace: boolean;
 }
 
 /** The kernel's file systems as the container manager made them, and the pod's own /etc files. */
@@ -65,7 +66,7 @@ export function systemBinds(places: Places, request: SystemBinds): Bind[] {
   return [
     { source: '/proc', target: places.folder('/proc'), readOnly: false },
     ...sys(places, request.insecure.paths),
-    ...devices(places),
+    ...devices(places, request.userNamespace),
     ...(request.journal
       ? [
           {
@@ -111,13 +112,14 @@ function sys(places: Places, open: boolean): Bind[] {
 
 /**
  * The device nodes that the container manager made. The folder is read-only: with CAP_MKNOD an app
- * could make more, which works nowhere else in its root, since every other mount forbids devices.
+ * could make more, which works nowhere else in its root, since every other mount forbids devices. In
+ * a user namespace what the container manager mounted cannot be taken apart: mount_namespaces(7).
  */
-function devices(places: Places): Bind[] {
+function devices(places: Places, userNamespace: boolean): Bind[] {
   const target = places.folder('/dev');
   const writable = ['mqueue', 'pts', 'shm'];
   return [
-    { source: '/dev', target, readOnly: true, alone: true },
+    { source: '/dev', target, readOnly: true, alone: !userNamespace },
     ...writable.map((name) => ({
       source: `/dev/${name}`,
       target: `${target}/${name}`,

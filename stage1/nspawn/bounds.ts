@@ -2,6 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Isolator } from '../../src/appc/index.ts';
 import { enterFolder } from '../../src/os/cgroup.ts';
+import { Stage1Error } from '../../src/stage1/error.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
 import type { Supervision } from '../../src/systemd/host.ts';
 import { type Controllers, needControllers } from './controllers.ts';
@@ -41,6 +42,11 @@ export function planBounds(
     [...limits, ...apps.flatMap((app) => app.limits)],
     supervisor,
   );
+  if (own.users && controllers.legacy.length > 0)
+    throw new Stage1Error(
+      'unsupported',
+      'cannot enforce the limits of a pod with --private-users on this host: it takes version 2 of cgroups',
+    );
   const commands = [
     // The container manager mounts them read-only, for containers that it trusts less than our PID 1.
     ...controllers.legacy.map(({ name }) => `mount -o remount,bind,rw /sys/fs/cgroup/${name}`),

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs';
+import type { IdRange } from '../../src/os/idmap.ts';
 import type { Credential } from '../../src/systemd/credentials.ts';
 import { MANAGER_BINDS, MANAGER_ENVIRONMENT } from './manager.ts';
 import { STDIO } from './stdio.ts';
@@ -30,6 +31,8 @@ export interface NspawnPod {
   readonly setup?: string | undefined;
   /** SELinux label of every process. */
   readonly selinux?: string | undefined;
+  /** The user namespace that its root is mapped for already. */
+  readonly users?: IdRange | undefined;
 }
 
 /** What the pod's systemd takes as the word to stop: systemd(1), "Signals". */
@@ -62,6 +65,14 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     ...(pod.systemd ? journalSockets().map((path) => `--bind-ro=${path}`) : []),
     ...MANAGER_BINDS,
     ...networkOption(pod.network),
+    ...(pod.users
+      ? [
+          `--private-users=${pod.users.shift}:${pod.users.count}`,
+          '--private-users-ownership=off',
+          // What is made for the binds below would be the host's root's, and is the pod's to write.
+          '--tmpfs=/run/systemd:mode=755',
+        ]
+      : []),
     ...(pod.notify ? ['--notify-ready=yes'] : []),
     ...pod.credentials.map(({ name, path }) => `--load-credential=${name}:${path}`),
     ...(pod.selinux === undefined ? [] : [`--selinux-context=${pod.selinux}`]),
@@ -95,7 +106,8 @@ export function nspawnEnvironment(pod: NspawnPod): Record<string, string> {
     SYSTEMD_LOG_LEVEL: pod.debug ? 'info' : 'err',
     ...(pod.unified ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } : {}),
     ...(pod.sharedIpc ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: '1' } : {}),
-    ...(pod.protectPaths ? {} : { SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1' }),
+    // It refuses to leave them open to a user namespace, whose root could not write there anyway.
+    ...(pod.protectPaths || pod.users ? {} : { SYSTEMD_NSPAWN_API_VFS_WRITABLE: '1' }),
     ...(process.env['NOTIFY_SOCKET'] ? { NOTIFY_SOCKET: process.env['NOTIFY_SOCKET'] } : {}),
     ...pod.listen,
     ...(process.env['WATCHDOG_USEC'] ? { WATCHDOG_USEC: process.env['WATCHDOG_USEC'] } : {}),

@@ -10,14 +10,18 @@ import type { Setting } from './unit-text.ts';
  *
  * @throws Stage1Error `unsupported` for an isolator that an app cannot have here
  */
-export function checkAppIsolators(app: string, isolators: readonly Isolator[]): void {
+export function checkAppIsolators(
+  app: string,
+  isolators: readonly Isolator[],
+  userNamespace: boolean,
+): void {
   const what = `cannot run app "${app}"`;
   const misplaced = misplacedIsolator(isolators, 'app');
   if (misplaced) throw refusal(what, misplaced, 'is for a pod as a whole, not for an app');
   refuseBandwidth(what, isolators);
   if (isolators.some(({ name }) => name === 'os/linux/selinux-context'))
     throw refusal(what, 'os/linux/selinux-context', 'can be enforced for a pod as a whole only');
-  checkProcessLimits(isolators);
+  checkProcessLimits(isolators, userNamespace);
 }
 
 /** @throws Stage1Error `unsupported` for an isolator that a pod as a whole cannot have here */

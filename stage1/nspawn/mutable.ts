@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { capabilityNumber } from '../../src/appc/capabilities.ts';
 import type { PodManifest, RuntimeApp } from '../../src/appc/index.ts';
 import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
+import type { IdRange } from '../../src/os/idmap.ts';
 import { mountPoints } from '../../src/os/mount-points.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
 import { unmount } from '../../src/os/syscalls.ts';
@@ -20,13 +21,13 @@ import {
 } from '../../src/stage1/pod-files.ts';
 import { planService, type ServicePlan } from './app.ts';
 import { handlers, POD, reapers } from './app-unit.ts';
+import { mountVolumesFor } from './private-users.ts';
 import { layOutAppEnds, relayWords } from './relay.ts';
 import { tellRelay } from './relay-client.ts';
 import { type Resolvers, resolverMode } from './resolvers.ts';
 import { appStreams, type Caller, STREAMS } from './stdio.ts';
 import { unitText } from './unit-text.ts';
 import { appUnits, END } from './units.ts';
-import { mountVolumes } from './volumes.ts';
 
 export { startApp, stopApp } from '../../src/stage1/app-control.ts';
 
@@ -38,6 +39,7 @@ interface Runtime {
   readonly hostname: string;
   readonly journal: boolean;
   readonly metadataUrl: string | undefined;
+  readonly users: IdRange | undefined;
   /** Undefined where the pod has no networks. */
   readonly resolvers: Resolvers | undefined;
 }
@@ -47,15 +49,15 @@ const RUNTIME = 'runtime-config';
 /** Has a pod stay when it has no apps, and keeps what apps that come later need to know. */
 export function layOutMutable(
   pod: Stage1Pod,
-  { insecure, resolv, hosts }: RunArguments,
-  network: Omit<Runtime, 'insecure' | 'files'>,
+  { insecure, resolv, hosts, privateUsers: users }: RunArguments,
+  network: Omit<Runtime, 'insecure' | 'files' | 'users'>,
 ): void {
   const root = join(pod.folder, POD_FILES.stage1Root);
   writeFileSync(join(root, 'rkt/mutable'), '');
   dropIn(root, 'default.target', [['Wants', POD]]);
   // A terminal for each app would have to be there when the container manager starts.
   const caller = { ...network.caller, terminals: [false, false] };
-  const runtime = { ...network, caller, insecure, files: { resolv, hosts } };
+  const runtime = { ...network, caller, insecure, files: { resolv, hosts }, users };
   writeFileSync(join(pod.folder, RUNTIME), JSON.stringify(runtime), { mode: 0o640 });
 }
 
@@ -78,9 +80,10 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
       },
       metadataUrl: runtime.metadataUrl,
       hostname: runtime.hostname,
+      userNamespace: runtime.users !== undefined,
     });
     checkCapabilities(folder, planned);
-    mountVolumes(folder, root, planned.mounts);
+    mountVolumesFor(runtime.users, folder, root, planned.mounts);
     return planned;
   });
   writeUnits(root, plan);

@@ -10,7 +10,7 @@
  *
  * - CLOCK: the number of clock_gettime(2). LAST, when it ends: with the `pod`, or, ahead of it, with its
  *   `apps`. OUT, ERR: what the caller's 1 and 2 are, `copy`, `journal` or `discard`.
- * - STDIN, STDOUT, STDERR: `-`, nothing to do; `fifo`; `tty`, one terminal for all that say so;
+ * - STDIN, STDOUT, STDERR: `-`, nothing to do; `fifo`; `caller`, a FIFO of what the caller's 0 has; `tty`, one terminal for all that say so;
  *   `screen`, a raw terminal, since the caller's is one; `joined`, stderr goes where stdout does.
  * - Lines of a log are those of Kubernetes (CRI): `RFC3339Nano STREAM F|P TEXT`, P for a text that
  *   does not end its line. A log that would pass 10 MiB becomes `APP.1`.
@@ -27,7 +27,7 @@ export const RELAY = String.raw`
 my ($LINE, $BLOCK, $LIMIT, $BEHIND) = (16384, 65536, 10 << 20, 1 << 20);
 my $FOLDER = 'stage1/rootfs/rkt/streams';
 my ($EINTR, $EAGAIN) = (4, 11);
-my ($second, $date, $resized, $journal, $sync, $door, @sinks, @binds, %apps, @sources, @clients) = 0;
+my ($second, $date, $resized, $fed, $feeder, $journal, $sync, $door, @sinks, @binds, %apps, @sources, @clients) = 0;
 my ($pod, $uuid, $lock, $clock, $last, @kinds) = ($$, splice @ARGV, 0, 6);
 my @words;
 push @words, shift @ARGV while @ARGV && $ARGV[0] ne '--';
@@ -54,6 +54,7 @@ set_up() unless $is_early;
 relay();
 tell_end();
 farewell();
+kill 'KILL', $feeder if $feeder;
 exit;
 
 # Without a relay the pod would wait for it for ever.
@@ -132,6 +133,7 @@ sub add {
   my $app = { name => $name, uid => $uid, done => fifo("$name/done"), in => {}, out => {} };
   $app->{fields} = "SYSLOG_IDENTIFIER=$name\nRKT_POD=$uuid\nRKT_APP=$name\nRKT_IMAGE=$image\n";
   $apps{$name} = $app;
+  $fed = "$FOLDER/$name/stdin" if $modes[0] eq 'caller';
   $app->{in}{stdin} = { fh => fifo("$name/stdin"), queue => '' } if $modes[0] eq 'fifo';
   for my $n (1, 2) {
     my $stream = $n == 1 ? 'stdout' : 'stderr';
@@ -192,9 +194,10 @@ sub resize {
 sub relay {
   $SIG{WINCH} = sub { $resized = 1 };
   $0 = "pod-relay $uuid";
-  open STDIN, '<', '/dev/null';
   open my $foreign, '<&=', $lock or return;
   close $foreign;
+  feed_caller() if $fed;
+  open STDIN, '<', '/dev/null';
   my (%syncing, %over);
   for (;;) {
     my @inputs = map { values %{ $_->{in} } } values %apps;
@@ -242,6 +245,19 @@ sub relay {
       for (@full) { pass_on($_) if vec $write, fileno $_->{fh}, 1 }
     }
   }
+}
+
+# A process of its own waits until the app opens its input: closed before, the FIFO would be empty.
+sub feed_caller {
+  $SIG{CHLD} = 'IGNORE';
+  $feeder = fork // failed('fork');
+  return if $feeder;
+  $SIG{PIPE} = 'DEFAULT';
+  sysopen my $fh, $fed, 1 or exit;
+  while (sysread STDIN, my $data, $BLOCK) {
+    while (my $count = syswrite $fh, $data) { substr $data, 0, $count, '' }
+  }
+  exit;
 }
 
 # What those who are attached have not read yet; they have a moment for it.

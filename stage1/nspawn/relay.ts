@@ -52,12 +52,15 @@ const CLOCK_GETTIME = process.arch === 'x64' ? 228 : 113;
 /**
  * Lays out what the relay needs in the pod's folder, and gives what this process is to become so
  * that it stands beside `argv`. Nothing to do when the caller's terminal is the pod's own.
+ *
+ * @param shift what the users of the pod have on top on the host
  */
 export function relayed(
   pod: { readonly uuid: string; readonly folder: string; readonly lockFd: number },
   caller: Caller,
   apps: readonly RelayedApp[],
   argv: readonly string[],
+  shift = 0,
 ): readonly string[] {
   if (caller.stdin === 'tty') return argv;
   const root = join(pod.folder, POD_FILES.stage1Root);
@@ -65,7 +68,7 @@ export function relayed(
   writeFileSync(program, RELAY);
   mkdirSync(join(pod.folder, POD_FILES.logs), { mode: 0o700 });
   layOutEnds(join(root, STREAMS), apps);
-  const words = apps.flatMap(relayWords);
+  const words = apps.flatMap((app) => relayWords({ ...app, uid: shift + app.uid }));
   const last = apps.length === 0 || apps.some((app) => app.again) ? 'pod' : 'apps';
   const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
@@ -83,7 +86,8 @@ export function layOutAppEnds(folder: string, { name, uid, gid, streams }: Relay
   mkdirSync(join(folder, name), { mode: 0o700 });
   mkfifo(join(folder, name, 'done'), 0o600);
   for (const [index, stream] of ['stdin', 'stdout', 'stderr'].entries()) {
-    if (streams.relayed[index] !== 'fifo') continue;
+    const mode = streams.relayed[index];
+    if (mode !== 'fifo' && mode !== 'caller') continue;
     const path = join(folder, name, stream);
     mkfifo(path, 0o600);
     chownSync(path, uid, gid);

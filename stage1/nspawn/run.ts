@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import type { PodManifest } from '../../src/appc/index.ts';
 import { enterCgroup, ownCgroup } from '../../src/os/cgroup.ts';
 import { errnoOf } from '../../src/os/error.ts';
+import type { IdRange } from '../../src/os/idmap.ts';
 import { execve, MS, mount } from '../../src/os/syscalls.ts';
 import { METADATA_ADDRESS, METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
@@ -22,6 +23,7 @@ import { enterControllers, planBounds, SETUP, writeSetup } from './bounds.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
 import { listenEnvironment, planSockets, withSockets } from './listen.ts';
 import type { PodNetwork } from './network.ts';
+import { enterNetwork, mountMapped } from './private-users.ts';
 import { relayed } from './relay.ts';
 import { resolverMode } from './resolvers.ts';
 import { layOutRoot } from './skeleton.ts';
@@ -41,7 +43,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const manifest = readPodManifest(pod.folder);
   const network = await podNetwork(pod, manifest, options);
   const supervisor = supervision();
-  const caller = lookAtCaller(options.interactive);
+  const users = options.privateUsers;
+  const caller = lookAtCaller(options.interactive, users !== undefined);
   const hostname = options.hostname ?? `rkt-${pod.uuid}`;
   const journal = supervisor !== 'none';
   const resolvers = typeof network === 'string' ? undefined : network.resolvers;
@@ -62,6 +65,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       },
       hostname,
       metadataUrl: metadataUrl(network, options),
+      userNamespace: users !== undefined,
     }),
   );
   const sockets = planSockets(manifest);
@@ -71,6 +75,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const bounds = planBounds(manifest.isolators, services, supervisor, {
     network: network !== 'host',
     ipc: options.ipc !== 'parent',
+    users: users !== undefined,
   });
   const units = new Map([...podUnits(services), ...bounds.units, ...sockets.units]);
   layOutRoot(root, hostname, units, podIds(plans), options);
@@ -84,14 +89,12 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       metadataUrl: metadataUrl(network, options),
       resolvers,
     });
-  prepareMounts(pod, root, plans, supervisor === 'none');
-
   const nspawn: NspawnPod = {
     uuid: pod.uuid,
     root,
     hostname,
     debug: options.debug,
-    network: typeof network === 'string' ? network : network.netnsPath,
+    network: typeof network === 'string' ? network : users ? 'host' : network.netnsPath,
     sharedIpc: options.ipc === 'parent',
     terminal: caller.stdin === 'tty',
     sharedStdin: typeof caller.stdin === 'object',
@@ -104,21 +107,25 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     unified: hasUnifiedCgroup() && bounds.legacy.length === 0,
     setup: bounds.setup === undefined ? undefined : SETUP,
     selinux: bounds.selinux,
+    users,
   };
+  const argv = relayed(
+    pod,
+    caller,
+    plans.map((plan) => plan.relayed),
+    nspawnArgv(nspawn, process.pid),
+    users?.shift,
+  );
+  prepareMounts(pod, root, plans, supervisor === 'none', users);
   symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
   write(pod, POD_FILES.subcgroup, podCgroup(pod.uuid, supervisor));
   if (supervisor === 'none') enterControllers(pod.folder, pod.uuid, bounds);
   // Last of all: with this file the pod counts as started.
   write(pod, POD_FILES.ppid, String(process.pid));
 
-  const argv = relayed(
-    pod,
-    caller,
-    plans.map((plan) => plan.relayed),
-    nspawnArgv(nspawn, process.pid),
-  );
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
+  if (users && typeof network !== 'string') enterNetwork(pod.folder, network.netnsPath);
   const keepOpen = typeof network === 'string' ? [] : network.keepOpen;
   become(command, nspawnEnvironment(nspawn), [pod.lockFd, ...keepOpen, ...sockets.fds]);
 }
@@ -193,14 +200,13 @@ function prepareMounts(
   root: string,
   plans: readonly ServicePlan[],
   withoutSystemd: boolean,
+  users: IdRange | undefined,
 ): void {
   mount('/usr', join(root, 'usr'), '', MS.BIND);
   mount('/usr', join(root, 'usr'), '', MS.BIND | MS.REMOUNT | MS.RDONLY);
-  mountVolumes(
-    pod.folder,
-    root,
-    plans.flatMap((plan) => plan.mounts),
-  );
+  const volumes = plans.flatMap((plan) => plan.mounts);
+  if (users) mountMapped(pod, root, volumes, users);
+  else mountVolumes(pod.folder, root, volumes);
   if (withoutSystemd) hideRunFolder();
 }
 

@@ -18,8 +18,11 @@ export type Sink = 'copy' | 'journal' | 'discard';
 
 /** What this process has as 0, 1 and 2, and what that means for the apps. */
 export interface Caller {
-  /** What the app reads with `--interactive`; `tty` makes the caller's terminal the pod's, all of it. */
-  readonly stdin: Stream;
+  /**
+   * What the app reads with `--interactive`; `tty` makes the caller's terminal the pod's, all of it;
+   * `relay`: what the relay passes on.
+   */
+  readonly stdin: Stream | 'relay';
   readonly sinks: readonly [stdout: Sink, stderr: Sink];
   readonly terminals: readonly [stdout: boolean, stderr: boolean];
   /** Both lead to the same, so that their order counts. */
@@ -27,7 +30,7 @@ export interface Caller {
 }
 
 /** How the relay serves a stream: see relay-program.ts. */
-export type RelayMode = '-' | 'fifo' | 'tty' | 'screen' | 'joined';
+export type RelayMode = '-' | 'fifo' | 'caller' | 'tty' | 'screen' | 'joined';
 
 /** The three streams of an app, as its unit sees them and as the relay does. */
 export interface Streams {
@@ -37,11 +40,12 @@ export interface Streams {
   readonly relayed: readonly [stdin: RelayMode, stdout: RelayMode, stderr: RelayMode];
 }
 
-export function lookAtCaller(interactive: boolean): Caller {
+/** @param userNamespace the pod has one of its own, whose users cannot open the caller's descriptors */
+export function lookAtCaller(interactive: boolean, userNamespace: boolean): Caller {
   const [stdout, stderr] = [fstatSync(1), fstatSync(2)];
   const sinks = [sink(stdout), sink(stderr)] as const;
   return {
-    stdin: interactive ? input() : 'null',
+    stdin: interactive ? input(userNamespace) : 'null',
     sinks,
     terminals: [isTerminal(1, stdout), isTerminal(2, stderr)],
     joined: stdout.dev === stderr.dev && stdout.ino === stderr.ino && sinks[0] === 'copy',
@@ -58,7 +62,7 @@ export function appStreams(caller: Caller, app: RuntimeApp): Streams {
   if (caller.stdin === 'tty')
     return { stdin: 'tty', stdout: 'tty', stderr: 'tty', relayed: ['-', '-', '-'] };
   const modes = streamModes(app);
-  const stdin = inputMode(modes);
+  const stdin = inputMode(modes, caller);
   const stdout = outputMode(modes.stdout, caller.terminals[0]);
   const joins = caller.joined && modes.stdout === 'log' && modes.stderr === 'log';
   const stderr = joins ? 'joined' : outputMode(modes.stderr, caller.terminals[1]);
@@ -71,15 +75,17 @@ export function appStreams(caller: Caller, app: RuntimeApp): Streams {
     return { file: `${folder}/${mode === 'screen' ? 'tty' : name}` };
   };
   return {
-    stdin: stdin === '-' ? caller.stdin : at(stdin, 'stdin'),
+    stdin: stdin === '-' && caller.stdin !== 'relay' ? caller.stdin : at(stdin, 'stdin'),
     stdout: at(stdout, 'stdout'),
     stderr: stderr === 'joined' ? at(stdout, 'stdout') : at(errors ?? '-', 'stderr'),
     relayed: [stdin, stdout, errors ?? '-'],
   };
 }
 
-function inputMode({ stdin }: StreamModes): RelayMode {
-  return stdin === 'stream' ? 'fifo' : stdin === 'tty' ? 'tty' : '-';
+function inputMode({ stdin }: StreamModes, caller: Caller): RelayMode {
+  if (stdin === 'stream') return 'fifo';
+  if (stdin === 'tty') return 'tty';
+  return caller.stdin === 'relay' ? 'caller' : '-';
 }
 
 function outputMode(mode: StreamModes['stdout'], isScreen: boolean): RelayMode {
@@ -103,10 +109,11 @@ function isTerminal(fd: number, stats: Stats): boolean {
 /**
  * systemd in the pod opens the caller's pipe by its path in the container manager's /proc entry. A
  * socket cannot be opened by a path, and a file would be read from its start again, so that there a
- * `cat` outside the pod stands between.
+ * `cat` outside the pod stands between. From a user namespace none of it can be opened by a path.
  */
-function input(): Stream {
+function input(userNamespace: boolean): Caller['stdin'] {
   if (isatty(0)) return 'tty';
+  if (userNamespace) return 'relay';
   const stats = fstatSync(0);
   if (!stats.isFIFO() && !stats.isCharacterDevice()) {
     const [readEnd, writeEnd] = pipe();

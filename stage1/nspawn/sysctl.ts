@@ -5,6 +5,7 @@ import { Stage1Error } from '../../src/stage1/error.ts';
 export interface OwnNamespaces {
   readonly network: boolean;
   readonly ipc: boolean;
+  readonly users: boolean;
 }
 
 /**
@@ -14,7 +15,10 @@ export interface OwnNamespaces {
  */
 export function sysctlCommands(isolators: readonly Isolator[], own: OwnNamespaces): string[] {
   const entries = Object.entries(isolatorValue(isolators, 'os/unix/sysctl') ?? {});
-  if (entries.length === 0) return [];
+  const [first] = entries;
+  if (!first) return [];
+  // Its root may not mount /proc, part of which is hidden from it: user_namespaces(7).
+  if (own.users) throw refusal(first[0], 'with --private-users nobody in it may');
   // The container manager's /proc/sys is read-only.
   return [
     'mount -t proc proc /rkt/proc',

@@ -20,6 +20,7 @@ import {
   type Volume,
 } from '../../src/appc/index.ts';
 import { errnoOf } from '../../src/os/error.ts';
+import { mapMount } from '../../src/os/idmap.ts';
 import { inFolderOfRoot } from '../../src/os/inroot.ts';
 import { forbidDevices, MS, mount } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -36,34 +37,78 @@ export function isFolderVolume(volume: Volume): boolean {
   return volume.kind !== 'host' || withSource(volume, (_, stats) => stats.isDirectory());
 }
 
+/** A user namespace to map volumes for: a descriptor of it (src/os/idmap.ts), and its root's host id. */
+export interface MappedUsers {
+  readonly ids: number;
+  readonly shift: number;
+}
+
 /** Mounts every volume that an app uses into the stage1 root, each once. */
-export function mountVolumes(podFolder: string, root: string, mounts: readonly AppMount[]): void {
+export function mountVolumes(
+  podFolder: string,
+  root: string,
+  mounts: readonly AppMount[],
+  users?: MappedUsers,
+): void {
   for (const used of usedVolumes(mounts)) {
     const target = join(root, volumePath(used.id));
     const { volume } = used;
     switch (volume.kind) {
       case 'host':
-        withSource(volume, (source, stats) => bindHost(volume, source, stats, target));
+        withSource(volume, (source, stats) => bindHost(volume, source, stats, target, users));
         break;
       case 'empty':
         mkdirSync(target, { recursive: true });
-        mount(emptyFolder(podFolder, used, volume), target, '', MS.BIND);
+        bindMapped(volume, emptyFolder(podFolder, used, volume), target, 'alone', users);
         forbidDevices(target);
         break;
       case 'tmpfs':
         mkdirSync(target, { recursive: true });
-        mount('tmpfs', target, 'tmpfs', MS.NOSUID | MS.NODEV, tmpfsOptions(volume));
+        mount('tmpfs', target, 'tmpfs', MS.NOSUID | MS.NODEV, tmpfsOptions(volume, users));
         break;
     }
   }
 }
 
 /** What is mounted below comes along unless it is told not to; a device is there to be used. */
-function bindHost(volume: HostVolume, source: string, stats: Stats, target: string): void {
+function bindHost(
+  volume: HostVolume,
+  source: string,
+  stats: Stats,
+  target: string,
+  users: MappedUsers | undefined,
+): void {
   if (stats.isDirectory()) mkdirSync(target, { recursive: true });
   else writeFileSync(target, '');
-  mount(source, target, '', volume.recursive === false ? MS.BIND : MS.BIND | MS.REC);
-  if (!stats.isCharacterDevice() && !stats.isBlockDevice()) forbidDevices(target);
+  const depth = volume.recursive === false ? 'alone' : 'all';
+  const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
+  bindMapped(volume, source, target, depth, isDevice ? undefined : users);
+  if (!isDevice) forbidDevices(target);
+}
+
+/** What belongs to N in the volume belongs to N in the pod, whatever the host calls the pod's users. */
+function bindMapped(
+  { name }: Volume,
+  source: string,
+  target: string,
+  depth: 'alone' | 'all',
+  users: MappedUsers | undefined,
+): void {
+  if (!users) {
+    mount(source, target, '', depth === 'all' ? MS.BIND | MS.REC : MS.BIND);
+    return;
+  }
+  try {
+    mapMount(source, target, users.ids, depth);
+  } catch (error) {
+    const below =
+      depth === 'all' ? ', or one mounted below it (leave those out: recursive=false)' : '';
+    throw new Stage1Error(
+      'unsupported',
+      `cannot mount volume "${name}" with the ids of a user namespace: its file system${below} has no ID-mapped mounts on this kernel`,
+      error,
+    );
+  }
 }
 
 const O_PATH = 0o10000000;
@@ -123,7 +168,8 @@ function fill(folder: string, root: string, path: string): void {
   });
 }
 
-function tmpfsOptions({ mode, uid, gid, size }: TmpfsVolume): string {
+function tmpfsOptions({ mode, uid, gid, size }: TmpfsVolume, users?: MappedUsers): string {
+  const shift = users?.shift ?? 0;
   const limit = size === undefined ? [] : [`size=${bytes(parseQuantity(size))}`];
-  return [`mode=${mode}`, `uid=${uid}`, `gid=${gid}`, ...limit].join(',');
+  return [`mode=${mode}`, `uid=${shift + uid}`, `gid=${shift + gid}`, ...limit].join(',');
 }

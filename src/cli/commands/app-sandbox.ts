@@ -44,6 +44,7 @@ async function sandbox(context: Context): Promise<number> {
     manifest: withInsecureOptions(manifest, context),
     images: [],
     stage1: await findStage1(store, stage1Choice(flags), context, imageSource(context, 'new')),
+    privateUsers: flags.bool('private-users'),
     noOverlay: flags.bool('no-overlay'),
     announce: (uuid) => {
       if (uuidFile !== undefined) saveUuid(resolve(uuidFile), uuid);

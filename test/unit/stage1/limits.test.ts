@@ -53,7 +53,7 @@ test('limits of each process as settings of systemd', () => {
 });
 
 describe('kernel parameters', () => {
-  const own = { network: true, ipc: true };
+  const own = { network: true, ipc: true, users: false };
   const commands = (name: string, value: string) =>
     sysctlCommands([{ name: 'os/unix/sysctl', value: { [name]: value } }], own)[1];
 

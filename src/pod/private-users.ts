@@ -1,0 +1,72 @@
+import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { basename, join } from 'node:path';
+import { errnoOf } from '../os/error.ts';
+import { readIfExists } from '../os/files.ts';
+import type { IdRange } from '../os/idmap.ts';
+import { lockFile } from '../os/lock.ts';
+import { PodError } from './error.ts';
+import { GROUPS, groupFolder } from './layout.ts';
+
+/** In a pod's folder: `SHIFT:COUNT`, when it has a user namespace (surface 2.3). */
+const FILE = 'private-users-prepared';
+
+const COUNT = 65_536;
+
+/** Multiples of COUNT that systemd leaves to containers: UIDS-GIDS, "Container UID/GID ranges". */
+const [FIRST, LAST] = [8, 28_671];
+
+/** The range of ids of a pod's user namespace; undefined when it has none. */
+export function readIdRange(podFolder: string): IdRange | undefined {
+  const text = readIfExists(join(podFolder, FILE));
+  if (text === undefined) return undefined;
+  const [shift = 0, count = 0] = text.split(':').map(Number);
+  return { shift, count };
+}
+
+/**
+ * Gives a pod a range of ids that no other one of the same data folder has, until it is removed. Its
+ * UUID, which is random, decides where the search begins.
+ *
+ * @throws PodError `unsupported` where the kernel has no user namespaces, or no range is left
+ */
+export function chooseIdRange(dataDir: string, podFolder: string): IdRange {
+  if (!existsSync('/proc/self/uid_map'))
+    throw new PodError('unsupported', '--private-users: the kernel has no user namespaces');
+  const lock = lockFile(join(dataDir, 'locks/privateUsers'), 'exclusive');
+  try {
+    const taken = takenShifts(dataDir);
+    const all = LAST - FIRST + 1;
+    const start = Number.parseInt(basename(podFolder).slice(0, 8), 16);
+    const shift = Array.from({ length: all }, (_, n) => (FIRST + ((start + n) % all)) * COUNT).find(
+      (candidate) => !taken.has(candidate),
+    );
+    if (shift === undefined)
+      throw new PodError(
+        'unsupported',
+        '--private-users: every range of ids is in use: run rkt gc',
+      );
+    writeFileSync(join(podFolder, FILE), `${shift}:${COUNT}`, { mode: 0o640 });
+    return { shift, count: COUNT };
+  } finally {
+    lock.release();
+  }
+}
+
+/** In the order in which a pod goes through the groups, so that none is missed while it moves. */
+function takenShifts(dataDir: string): Set<number> {
+  return new Set(
+    GROUPS.flatMap((group) => podsIn(groupFolder(dataDir, group))).flatMap((folder) => {
+      const range = readIdRange(folder);
+      return range ? [range.shift] : [];
+    }),
+  );
+}
+
+function podsIn(folder: string): string[] {
+  try {
+    return readdirSync(folder).map((uuid) => join(folder, uuid));
+  } catch (error) {
+    if (errnoOf(error) === 'ENOENT') return [];
+    throw error;
+  }
+}
