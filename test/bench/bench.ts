@@ -1,11 +1,13 @@
 import { spawn } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { basename, join } from 'node:path';
+import { isSystemdHost } from '../../src/systemd/host.ts';
 import { run, until } from './command.ts';
 import { fetches } from './fetch.ts';
 import { buildAci, IMAGE, makeBigImage, makeRootfs, multiplyPods, rkt } from './fixtures.ts';
 import { measure, type Subject, type Timing } from './hyperfine.ts';
 import { family, matching, type Process, pss } from './memory.ts';
+import { networks } from './network.ts';
 import { bareNspawn, docker, PEER_IMAGE, type Peer, podman } from './peers.ts';
 import { megabytes, milliseconds, ratio, table } from './table.ts';
 
@@ -299,6 +301,15 @@ const dockerPeer = await peer('docker', () =>
 );
 try {
   starts(podmanPeer, dockerPeer, bare);
+  // Elsewhere bridges and rules would stay on the machine.
+  if (podmanPeer && isSystemdHost())
+    networks(
+      (net) => [...own, 'run', `--net=${net}`, IMAGE],
+      podmanPeer,
+      [PEER_IMAGE, '/bin/true'],
+      (title, subjects) => group(title, subjects, { rounds, runs: 4 }),
+      budget,
+    );
   once(podmanPeer);
   await memory(podmanPeer, dockerPeer);
   imports();
