@@ -44,7 +44,12 @@ const without = (object) =>
 
 function argument(element) {
   const { name, type } = element.attributes;
-  return without({ name, type, fields: note(element, FIELDS)?.split(','), doc: note(element, DOC) });
+  return without({
+    name,
+    type,
+    fields: note(element, FIELDS)?.split(','),
+    doc: note(element, DOC),
+  });
 }
 
 function describe(element) {
@@ -143,7 +148,9 @@ export const API: readonly InterfaceSpec[] = ${JSON.stringify(interfaces, undefi
 
 if (process.argv.includes('--check')) {
   if (readFileSync(target, 'utf8') === text) process.exit(0);
-  console.error('src/service/api.generated.ts is not made from dbus/io.rkt.Rkt1.xml: run node packaging/bus-api.mjs');
+  console.error(
+    'src/service/api.generated.ts is not made from dbus/io.rkt.Rkt1.xml: run node packaging/bus-api.mjs',
+  );
   process.exit(1);
 }
 writeFileSync(target, text);
