@@ -43,6 +43,7 @@ class RecordedProgress implements ProgressDisplay {
   #written = 0;
   #bytes = 0;
   #progress = 0;
+  #later: NodeJS.Timeout | undefined;
 
   constructor(folder: string) {
     this.#folder = folder;
@@ -70,7 +71,13 @@ class RecordedProgress implements ProgressDisplay {
   #record(isEnd: boolean): void {
     const now = Date.now();
     const passed = now - this.#written;
-    if (passed < INTERVAL && !isEnd) return;
+    if (passed < INTERVAL && !isEnd) {
+      // A download that stands still is recorded where it does.
+      this.#later ??= setTimeout(() => this.#record(false), INTERVAL - passed).unref();
+      return;
+    }
+    clearTimeout(this.#later);
+    this.#later = undefined;
     const known = this.#downloads.filter(({ total }) => total !== undefined);
     const sum = (each: (download: Download) => number) =>
       known.reduce((all, one) => all + each(one), 0);

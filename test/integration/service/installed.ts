@@ -1,6 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { readFileSync } from 'node:fs';
 import { beforeAll } from 'vitest';
 import type { Host } from '../../lib/host.ts';
 import type { Result } from '../../lib/running.ts';
@@ -90,14 +88,4 @@ export async function varlink(
     .split('\0')
     .filter(Boolean)
     .map((each) => JSON.parse(each));
-}
-
-/** A folder of this machine for what is made for the host. */
-export function scratch<T>(make: (folder: string) => T): T {
-  const folder = mkdtempSync(join(tmpdir(), 'rkt-service-'));
-  try {
-    return make(folder);
-  } finally {
-    rmSync(folder, { recursive: true });
-  }
 }
