@@ -112,6 +112,15 @@ describe('nothing is left', () => {
     expect(await networkTraces(host)).toBe('');
   });
 
+  test('of a pod that is a service of its own', async () => {
+    const file = '/run/detached-uuid';
+    const flags = ['--detach', '--net=default', '--port=web:8069', `--uuid-file-save=${file}`];
+    await host.ok(['rkt', 'run', ...flags, SERVER, '--', WHO]);
+    expect(await host.ok(ask('127.0.0.1', 8069), { input: '' })).toBe('served');
+    await host.ok(['rkt', 'stop', `--uuid-file=${file}`]);
+    await cleared();
+  });
+
   test('of the unit that waits for the end, when it has come', async () => {
     const pod = await serve('default');
     const unit = `rkt-net-${pod.uuid}.service`;

@@ -162,6 +162,18 @@ describe('a published port', () => {
     await pod.running.done;
   });
 
+  test('of one IPv6 address is not there at the IPv4 ones', async () => {
+    const pod = await startPod(
+      host,
+      [`--port=web:[${OUTSIDE.host6}]:8087`, 'example.org/server', '--', WHO],
+      '--net=dual',
+    );
+    expect(await host.ok(outside(ask(OUTSIDE.host6, 8087)), { input: '' })).toBe('served');
+    expect((await host.run(outside(ask(OUTSIDE.host4, 8087)), { input: '' })).code).not.toBe(0);
+    await host.ok(['rkt', 'stop', pod.uuid]);
+    await pod.running.done;
+  });
+
   test('that another pod has is refused before anything starts', async () => {
     const pod = await publish('--port=web:8082');
     const other = [
@@ -197,6 +209,15 @@ describe('a published port', () => {
     expect(stderr).toContain('listens on');
     await listener.kill('SIGKILL');
   });
+});
+
+test('a pod reaches the second machine by IPv6 under the host’s address', async () => {
+  const server = host.start(outside(['timeout', '20', 'nc', '-6', '-v', '-n', '-l', '-p', '7002']));
+  await server.printed(/[Ll]istening/, 'stderr');
+  await inPod('dual', `echo hello | nc -w 3 ${OUTSIDE.own6} 7002`);
+  const { stdout, stderr } = await server.done;
+  expect(stdout).toContain('hello');
+  expect(stderr).toContain(OUTSIDE.host6);
 });
 
 test('two pods on a bridge reach each other by IPv4 and IPv6', async () => {
