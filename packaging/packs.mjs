@@ -14,7 +14,7 @@ export async function makePacks(entry, options) {
   const main = [...modules.values()].find((module) => module.isEntry);
   const contents = [...packContents(modules, main.name)];
   return {
-    executable: `#!/usr/bin/env node\n(${start})(${JSON.stringify(main.name)});\n`,
+    executable: `#!/usr/bin/env node\n(${start})(${JSON.stringify(main.name)},${quickJoin});\n`,
     packs: new Map(contents.map(([name, inside]) => [name, pack(modules, inside)])),
   };
 }
@@ -136,7 +136,7 @@ function pack(modules, names) {
  * The executable: defines the modules of packs and runs each when it is first required. What several
  * packs hold runs once: the pack that is loaded first has defined it.
  */
-function start(entry) {
+function start(entry, quickJoin) {
   const { readFileSync } = require('node:fs');
   const { Script } = require('node:vm');
   const lib = `${__dirname}/lib/`;
@@ -175,12 +175,13 @@ function start(entry) {
     process.dlopen(module, `${__dirname}/node_modules/koffi/koffi.node`);
     return module.exports;
   };
+  const path = require('node:path');
+  const ownPath = { ...path, join: quickJoin(path.join) };
   const requireFrom = (wanted) => {
     if (wanted.startsWith('./')) return load(wanted.slice(2));
+    if (wanted === 'node:path') return ownPath;
     if (wanted === 'node:module') return { createRequire: () => native };
-    return /^node:(?!assert|events|fs|path|stream)/.test(wanted)
-      ? onFirstUse(wanted)
-      : require(wanted);
+    return /^node:(?!assert|events|fs|stream)/.test(wanted) ? onFirstUse(wanted) : require(wanted);
   };
   const load = (name) => {
     if (loaded.has(name)) return loaded.get(name);
@@ -194,4 +195,23 @@ function start(entry) {
     return exported;
   };
   load(entry);
+}
+
+/**
+ * Node's path.join goes through a path character by character, and a start joins a hundred; most need
+ * nothing but a slash between. The same result as that of `join`, Node's own, in less time.
+ */
+export function quickJoin(join) {
+  const isPlain = (part) =>
+    part !== '' &&
+    part[0] !== '.' &&
+    part[part.length - 1] !== '/' &&
+    !part.includes('/.') &&
+    !part.includes('//');
+  return (...parts) => {
+    const [first, second] = parts;
+    return parts.length === 2 && isPlain(first) && isPlain(second) && second[0] !== '/'
+      ? `${first}/${second}`
+      : join(...parts);
+  };
 }

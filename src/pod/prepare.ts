@@ -136,7 +136,7 @@ function fill(
     else copyLayers(layers, root, path(join('merged', app.name)));
     request.store.touch(image.key);
   });
-  rmSync(path('merged'), { recursive: true, force: true });
+  if (!overlay) rmSync(path('merged'), { recursive: true, force: true });
   write(path('pod.lck'), '', 0o600);
   const text = JSON.stringify(request.manifest);
   write(path(POD_FILES.manifest), request.givenManifest ?? text);

@@ -46,8 +46,8 @@ export function relayedApp(
   };
 }
 
-/** The number of clock_gettime(2), which a program without modules has to know. */
-const CLOCK_GETTIME = process.arch === 'x64' ? 228 : 113;
+/** The numbers of clock_gettime(2) and madvise(2), which a program without modules has to know. */
+const CALLS = process.arch === 'x64' ? ['228', '28'] : ['113', '233'];
 
 /**
  * Lays out what the relay needs in the pod's folder, and gives what this process is to become so
@@ -70,7 +70,7 @@ export function relayed(
   layOutEnds(join(root, STREAMS), apps);
   const words = apps.flatMap((app) => relayWords({ ...app, uid: shift + app.uid }));
   const last = apps.length === 0 || apps.some((app) => app.again) ? 'pod' : 'apps';
-  const own = [program, pod.uuid, String(pod.lockFd), String(CLOCK_GETTIME), last, ...caller.sinks];
+  const own = [program, pod.uuid, String(pod.lockFd), ...CALLS, last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
 }
 

@@ -1,0 +1,2 @@
+type Join = (...parts: string[]) => string;
+export function quickJoin(join: Join): Join;
