@@ -1,10 +1,11 @@
-import { chmodSync, chownSync, mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { chmodSync, mkdirSync, rmSync } from 'node:fs';
 import { connect } from 'node:net';
 import { dirname, join } from 'node:path';
 import { REGISTRATION_SOCKET } from '../../metadata/client.ts';
 import { MetadataError } from '../../metadata/error.ts';
 import { Registry } from '../../metadata/registry.ts';
 import { type Listen, serve } from '../../metadata/server.ts';
+import { giveFolder } from '../../os/ownership.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../error.ts';
 
@@ -75,8 +76,7 @@ function isAnswering(path: string): Promise<boolean> {
 /** The state belongs to who serves it, which is nobody when root started the service by hand. */
 function giveAway(folder: string): void {
   mkdirSync(join(folder, 'pods'), { recursive: true, mode: 0o700 });
-  for (const name of ['', ...readdirSync(folder, { recursive: true, encoding: 'utf8' })])
-    chownSync(join(folder, name), NOBODY, NOBODY);
+  giveFolder(folder, NOBODY, NOBODY);
 }
 
 function becomeNobody(): void {
