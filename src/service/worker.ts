@@ -68,12 +68,12 @@ class RecordedProgress implements ProgressDisplay {
     };
   }
 
-  #record(isEnd: boolean): void {
-    const now = Date.now();
-    const passed = now - this.#written;
-    if (passed < INTERVAL && !isEnd) {
+  #record(now: boolean): void {
+    const time = Date.now();
+    const passed = time - this.#written;
+    if (passed < INTERVAL && !now) {
       // A download that stands still is recorded where it does.
-      this.#later ??= setTimeout(() => this.#record(false), INTERVAL - passed).unref();
+      this.#later ??= setTimeout(() => this.#record(true), INTERVAL - passed).unref();
       return;
     }
     clearTimeout(this.#later);
@@ -86,7 +86,7 @@ class RecordedProgress implements ProgressDisplay {
     // Another layer that is found to be needed takes nothing back.
     this.#progress = Math.max(this.#progress, Math.min(1, progress));
     const rate = this.#written === 0 ? 0 : Math.round((this.#bytes * 1000) / Math.max(passed, 1));
-    this.#written = now;
+    this.#written = time;
     this.#bytes = 0;
     writeProgress(this.#folder, { progress: this.#progress, rate });
   }
