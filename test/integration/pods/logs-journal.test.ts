@@ -28,7 +28,9 @@ test('every line of a pod that logs to the journal has its pod, app and image as
     `${script}; sleep 1`,
   ]);
   await expect
-    .poll(async () => (await journal(`RKT_POD=${uuid}`)).length, { timeout: PATIENCE })
+    .poll(async () => (await journal(`RKT_POD=${uuid}`, 'RKT_APP=box')).length, {
+      timeout: PATIENCE,
+    })
     .toBe(2);
   const common = {
     RKT_POD: uuid,
@@ -37,7 +39,7 @@ test('every line of a pod that logs to the journal has its pod, app and image as
     SYSLOG_IDENTIFIER: 'box',
     _SYSTEMD_UNIT: `rkt-${uuid}.service`,
   };
-  const entries = await journal(`RKT_POD=${uuid}`);
+  const entries = await journal(`RKT_POD=${uuid}`, 'RKT_APP=box');
   expect(entries).toContainEqual(
     expect.objectContaining({ ...common, MESSAGE: 'out', RKT_STREAM: 'stdout', PRIORITY: '6' }),
   );
@@ -51,7 +53,7 @@ test('what a pod writes as the main process of a unit is complete in the journal
   const argv = ['rkt', 'run', '--net=none', '--uuid-file-save=/var/tmp/journal-uuid', BOX];
   await host.exec(['systemd-run', '-q', '--wait', `--unit=${unit}`, ...argv, '--', 'seq 1 1500']);
   const uuid = (await host.readFile('/var/tmp/journal-uuid')).toString();
-  const entries = await journal(`_SYSTEMD_UNIT=${unit}.service`, `RKT_POD=${uuid}`);
+  const entries = await journal(`_SYSTEMD_UNIT=${unit}.service`, `RKT_POD=${uuid}`, 'RKT_APP=box');
   expect(entries.map(({ MESSAGE }) => Number(MESSAGE))).toEqual(
     Array.from({ length: 1500 }, (_, at) => at + 1),
   );
