@@ -1,0 +1,72 @@
+import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { jobFolder, mark, writeProgress, writeResult } from '../../../src/service/job-files.ts';
+import { Jobs } from '../../../src/service/jobs.ts';
+
+let folder: string;
+beforeEach(() => {
+  folder = mkdtempSync(join(tmpdir(), 'rkt-jobs-'));
+});
+afterEach(() => rmSync(folder, { recursive: true }));
+
+/** Units that do nothing: the test is the worker. */
+const idle = { start: async () => {}, stop: async () => {}, isActive: async () => true };
+const start = (jobs: Jobs) => jobs.start({ type: 'fetch', subject: 'x' }, () => ['fetch', 'x']);
+
+test('a job tells what its worker prints and how far it is, and its end', async () => {
+  const jobs = new Jobs(idle, folder);
+  const job = await start(jobs);
+  const progress = new Promise<void>((resolve) => job.once('progress', () => resolve()));
+  writeProgress(job.folder, { progress: 0.5, rate: 7 });
+  await progress;
+  expect(job.now).toEqual({ progress: 0.5, rate: 7 });
+  appendFileSync(join(job.folder, 'stdout'), 'sha512-é\n');
+  writeResult(job.folder, 0);
+  mark(job.folder, 'ended');
+  expect(await job.done()).toMatchObject({ result: 'done', status: 0, stdout: 'sha512-é\n' });
+  expect(existsSync(job.folder)).toBe(false);
+  expect(jobs.list()).toEqual([]);
+});
+
+test('a worker that is killed has failed, one that was canceled is so', async () => {
+  const jobs = new Jobs(idle, folder);
+  const [killed, canceled] = [await start(jobs), await start(jobs)];
+  mark(killed.folder, 'ended');
+  expect(await killed.done()).toMatchObject({ result: 'failed', status: undefined });
+  await jobs.cancel(canceled);
+  mark(canceled.folder, 'ended');
+  expect(await canceled.done()).toMatchObject({ result: 'canceled' });
+});
+
+test('the reason of a failure is the last line, without what the CLI puts before it', async () => {
+  const job = await start(new Jobs(idle, folder));
+  appendFileSync(join(job.folder, 'stderr'), 'rkt: fetch: a note\nrkt: fetch: no route: gone\n');
+  writeResult(job.folder, 254);
+  mark(job.folder, 'ended');
+  expect(await job.done()).toMatchObject({ result: 'failed', message: 'no route: gone' });
+});
+
+test('the next helper finds what runs, tells what has ended, and clears what never began', async () => {
+  const before = new Jobs(idle, folder);
+  const [running, over] = [await start(before), await start(before)];
+  const torn = jobFolder(1, folder);
+  mkdirSync(torn);
+  const after = new Jobs({ ...idle, isActive: async (unit) => unit === running.unit }, folder);
+  const ends: string[] = [];
+  after.onEnd((job, { result }) => ends.push(`${job.id} ${result}`));
+  await after.recover();
+  expect(after.list().map(({ id }) => id)).toEqual([running.id]);
+  expect(ends).toEqual([`${over.id} failed`]);
+  expect(existsSync(torn)).toBe(false);
+});
+
+test('a unit that cannot be started is an error, and leaves nothing', async () => {
+  const refuse = async () => {
+    throw new Error('no such unit');
+  };
+  const jobs = new Jobs({ ...idle, start: refuse }, folder);
+  await expect(start(jobs)).rejects.toThrow('no such unit');
+  expect(jobs.list()).toEqual([]);
+});
