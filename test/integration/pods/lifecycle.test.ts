@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Box, type StartedPod } from './box.ts';
 import { BOX } from './image.ts';
@@ -58,12 +59,23 @@ describe('--restart', () => {
   });
 
   test('is beaten by stop, also between two starts', async () => {
-    const pod = box.start('echo ready; exit 1', { app: ['--restart=always'] });
+    const pod = box.start(twice('exit 1', 'exec sleep 1000'), { app: ['--restart=always'] });
+    // Written when the app has ended, and before it is started again.
+    const ends = () => existsSync(`${pod.folder}/stage1/rootfs/rkt/status/box_ends`);
+    await pod.running.printed(/run/);
+    await expect.poll(ends, { timeout: 20_000, interval: 1 }).toBe(true);
+    await box.ok(['stop', pod.uuid]);
+    expect((await pod.running.done).stdout).toMatch(/^(run\n){1,2}$/);
+    expect(await box.state(pod.uuid)).toBe('exited');
+  });
+
+  test('is beaten by stop, also where the app then fails', async () => {
+    const script = 'trap "exit 6" TERM; echo ready; while :; do sleep 0.05; done';
+    const pod = box.start(script, { app: ['--restart=always'] });
     await pod.running.printed(/ready/);
     await box.ok(['stop', pod.uuid]);
-    const { stdout } = await pod.running.done;
-    expect(stdout.length).toBeLessThan('ready\n'.repeat(5).length);
-    expect(await box.state(pod.uuid)).toBe('exited');
+    expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\n' });
+    expect(pod.status()).toBe('6\n');
   });
 
   test('does not end the other apps while the app is started again', async () => {
