@@ -4,8 +4,8 @@ import type { Isolator } from '../../src/appc/index.ts';
 import { enterFolder } from '../../src/os/cgroup.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
-import type { Supervision } from '../../src/systemd/host.ts';
-import { type Controllers, needControllers } from './controllers.ts';
+import { isUnifiedCgroup, type Supervision } from '../../src/systemd/host.ts';
+import { type Controllers, enforceableSettings, needControllers } from './controllers.ts';
 import { checkPodIsolators, selinuxContext } from './enforceable.ts';
 import { resourceLimits } from './limits.ts';
 import type { AppService } from './service.ts';
@@ -19,6 +19,8 @@ export interface PodBounds extends Controllers {
   /** In the pod's root: what its first process runs before systemd; undefined when nothing. */
   readonly setup: string | undefined;
   readonly selinux: string | undefined;
+  /** Settings that apps which come later can have; none unless asked for. */
+  readonly enforceable: readonly string[];
 }
 
 /** The program that `setup` is, in the pod. */
@@ -35,11 +37,18 @@ export function planBounds(
   apps: readonly AppService[],
   supervisor: Supervision,
   own: OwnNamespaces,
+  mutable = false,
 ): PodBounds {
   checkPodIsolators(isolators);
   const limits = resourceLimits(isolators);
+  const enforceable =
+    mutable && (!own.users || isUnifiedCgroup()) ? enforceableSettings(supervisor) : [];
   const controllers = needControllers(
-    [...limits, ...apps.flatMap((app) => app.limits)],
+    [
+      ...limits,
+      ...apps.flatMap((app) => app.limits),
+      ...enforceable.map((name) => [name, ''] as const),
+    ],
     supervisor,
   );
   if (own.users && controllers.legacy.length > 0)
@@ -57,6 +66,7 @@ export function planBounds(
     setup:
       commands.length > 0 ? `#!/bin/sh\nset -e\n${commands.join('\n')}\nexec "$@"\n` : undefined,
     selinux: selinuxContext(isolators),
+    enforceable,
     ...controllers,
   };
 }

@@ -72,6 +72,28 @@ export function needControllers(
   return { legacy: [...new Set(found)], handOn: undefined };
 }
 
+/** The settings that a pod started here can get the controllers for. */
+export function enforceableSettings(supervisor: Supervision): string[] {
+  return Object.keys(NEEDS).filter((name) => {
+    try {
+      needControllers([[name, '']], supervisor);
+      return true;
+    } catch (error) {
+      if (error instanceof Stage1Error) return false;
+      throw error;
+    }
+  });
+}
+
+/** @throws Stage1Error `unsupported` for settings whose controllers a running pod was not given */
+export function checkSettings(settings: readonly Setting[], enforceable: readonly string[]): void {
+  for (const [name] of settings) {
+    const need = NEEDS[name];
+    if (need && !enforceable.includes(name))
+      throw unenforced(need, `the pod was started without the controller ${need.controller}`);
+  }
+}
+
 function checkUnified(need: Need, mount: string, folder: string, supervisor: Supervision): void {
   const { controller } = need;
   const among = (path: string) => readFileSync(path, 'utf8').trim().split(' ').includes(controller);

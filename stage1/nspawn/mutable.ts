@@ -21,6 +21,7 @@ import {
 } from '../../src/stage1/pod-files.ts';
 import { planService, type ServicePlan } from './app.ts';
 import { handlers, POD, reapers } from './app-unit.ts';
+import { checkSettings } from './controllers.ts';
 import { mountVolumesFor } from './private-users.ts';
 import { layOutAppEnds, relayWords } from './relay.ts';
 import { tellRelay } from './relay-client.ts';
@@ -42,6 +43,8 @@ interface Runtime {
   readonly users: IdRange | undefined;
   /** Undefined where the pod has no networks. */
   readonly resolvers: Resolvers | undefined;
+  /** Limits that its cgroups have the controllers for, as settings of systemd. */
+  readonly enforceable: readonly string[];
 }
 
 const RUNTIME = 'runtime-config';
@@ -83,6 +86,7 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
       userNamespace: runtime.users !== undefined,
     });
     checkCapabilities(folder, planned);
+    checkSettings(planned.service.limits, runtime.enforceable);
     mountVolumesFor(runtime.users, folder, root, planned.mounts);
     return planned;
   });

@@ -72,11 +72,12 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const credentials = supervisor === 'unit' ? unitCredentials() : [];
   const given = { credentials: credentials.map(({ name }) => name) };
   const services = plans.map((plan) => withSockets({ ...plan.service, ...given }, sockets));
-  const bounds = planBounds(manifest.isolators, services, supervisor, {
+  const own = {
     network: network !== 'host',
     ipc: options.ipc !== 'parent',
     users: users !== undefined,
-  });
+  };
+  const bounds = planBounds(manifest.isolators, services, supervisor, own, options.mutable);
   const units = new Map([...podUnits(services), ...bounds.units, ...sockets.units]);
   layOutRoot(root, hostname, units, podIds(plans), options);
   for (const service of services) writeEnterRecord(pod.folder, service);
@@ -88,6 +89,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       journal,
       metadataUrl: metadataUrl(network, options),
       resolvers,
+      enforceable: bounds.enforceable,
     });
   const nspawn: NspawnPod = {
     uuid: pod.uuid,
