@@ -60,7 +60,7 @@ export function relayed(
   caller: Caller,
   apps: readonly RelayedApp[],
   argv: readonly string[],
-  shift = 0,
+  shift?: number,
 ): readonly string[] {
   if (caller.stdin === 'tty') return argv;
   const root = join(pod.folder, POD_FILES.stage1Root);
@@ -68,7 +68,7 @@ export function relayed(
   writeFileSync(program, RELAY);
   mkdirSync(join(pod.folder, POD_FILES.logs), { mode: 0o700 });
   layOutEnds(join(root, STREAMS), apps);
-  const words = apps.flatMap((app) => relayWords({ ...app, uid: shift + app.uid }));
+  const words = apps.flatMap((app) => relayWords(app, shift));
   const last = apps.length === 0 || apps.some((app) => app.again) ? 'pod' : 'apps';
   const own = [program, pod.uuid, String(pod.lockFd), ...CALLS, last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
@@ -94,9 +94,10 @@ export function layOutAppEnds(folder: string, { name, uid, gid, streams }: Relay
   }
 }
 
-/** What the relay is told about an app. */
-export function relayWords({ name, image, uid, streams }: RelayedApp): string[] {
-  return [name, image, String(uid), ...streams.relayed];
+/** What the relay is told about an app. With `shift` a terminal gets a group of the pod's, its root's. */
+export function relayWords({ name, image, uid, streams }: RelayedApp, shift?: number): string[] {
+  const owner = shift === undefined ? String(uid) : `${shift + uid}:${shift}`;
+  return [name, image, owner, ...streams.relayed];
 }
 
 function pathOf(program: string): string {

@@ -10,6 +10,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import { program } from '../../lib/local.ts';
 import { Box, type PodOptions, type StartedPod } from './box.ts';
 
 const OWNED = 'example.org/owned';
@@ -125,6 +126,14 @@ describe('with --private-users', () => {
     });
     expect([stdout, stderr]).toEqual(['a\n', 'b\n']);
     expect(await box.ok(['logs', pod.uuid])).toMatch(/: a\n.*: b\n$/);
+  });
+
+  test.each(['', '--interactive'])('on a terminal an app of any user has one %s', async (flag) => {
+    const command = [program, `--dir=${box.local.dir}`, 'run', '--net=none', '--private-users'];
+    const rest = [flag, OWNED, '--user=u', '--', "'test -t 1 && echo yes > /dev/stdout'"];
+    const argv = ['-qec', [...command, ...rest].join(' '), '/dev/null'];
+    const { stdout } = await box.local.startProgram('script', argv).done;
+    expect(stdout).toContain('yes');
   });
 
   test('devices work', async () => {
