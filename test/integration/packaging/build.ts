@@ -31,8 +31,8 @@ export async function copySources(target: string, from = checkout): Promise<void
   await run('cp', ['-rl', ...modules]).catch(() => run('cp', ['-r', ...modules]));
 }
 
-/** The version of the checkout, as packages have it. */
-export const version = versionIn(checkout).replace('-', '~');
+/** The version of the checkout. */
+export const checkoutVersion = versionIn(checkout);
 
 function versionIn(folder: string): string {
   const { version }: { version: string } = JSON.parse(

@@ -4,7 +4,15 @@ import { afterEach, beforeAll, describe, expect, test } from 'vitest';
 import { type Host, startHost } from '../../lib/host.ts';
 import { expectClearedByGc, PATIENCE, startPod, state } from '../pods/host-box.ts';
 import { BOX, packImage } from '../pods/image.ts';
-import { BUILDING, buildPackages, copySources, run, scratchFolder, setVersion } from './build.ts';
+import {
+  BUILDING,
+  buildPackages,
+  checkoutVersion,
+  copySources,
+  run,
+  scratchFolder,
+  setVersion,
+} from './build.ts';
 import { allFiles, script } from './on-host.ts';
 
 const scratch = scratchFolder();
@@ -115,6 +123,15 @@ describe.each(['bookworm', 'trixie'])('the deb on Debian %s', { timeout: BUILDIN
       .poll(() => ok('busctl list --activatable --no-legend'), { timeout: PATIENCE })
       .toContain('io.rkt.Rkt1');
     await expect.poll(() => ok('pkaction'), { timeout: PATIENCE }).toContain('io.rkt.Rkt1.run-pod');
+  });
+
+  test('who asks on the bus gets an answer, after an upgrade from the new version', async () => {
+    const version = (): Promise<string> =>
+      ok('busctl get-property io.rkt.Rkt1 /io/rkt/Rkt1 io.rkt.Rkt1.Manager Version');
+    await install('/var/tmp/old.deb');
+    expect(await version()).toBe(`s "${checkoutVersion}"`);
+    await install('/var/tmp/newer.deb');
+    expect(await version()).toBe('s "9.0.0"');
   });
 
   test('its code is compiled for the node that is there, and again for the next one', async () => {
