@@ -1,6 +1,5 @@
-// @vm: ipvlan is on the VM host only.
 import { beforeAll, describe, expect, test } from 'vitest';
-import { type Host, needs, startHost } from '../../lib/host.ts';
+import { type Host, startHost } from '../../lib/host.ts';
 import { importBox, PATIENCE, startPod } from '../pods/host-box.ts';
 import { addressesOf, ask, inPod, SERVER, server, WHO } from './net-box.ts';
 import { defineNetwork, networkTraces } from './outside.ts';
@@ -34,27 +33,6 @@ describe('macvlan', () => {
     await host.ok(['rkt', 'stop', one.uuid]);
     await one.running.done;
   });
-});
-
-test('ipvlan: two pods on it reach each other', async (context) => {
-  needs(context, 'ipvlan');
-  await host.ok([
-    'sh',
-    '-ec',
-    'ip link add lan2 type veth peer name lan3; ip link set lan2 up; ip link set lan3 up',
-  ]);
-  await defineNetwork(host, '21-ipvlan.conf', {
-    cniVersion: '1.0.0',
-    name: 'ipvlan',
-    type: 'ipvlan',
-    master: 'lan2',
-    ipam: ipam('10.22.0.0/24'),
-  });
-  const one = await startPod(host, [SERVER, '--', WHO], '--net=ipvlan');
-  const { ip4 } = await addressesOf(host, one.uuid);
-  expect(await inPod(host, 'ipvlan', `nc ${ip4} 80 < /dev/null`)).toBe('served');
-  await host.ok(['rkt', 'stop', one.uuid]);
-  await one.running.done;
 });
 
 test('DHCP: a pod has the address that a server leases to it, and gives it back', async () => {
