@@ -1,6 +1,6 @@
-// What a unit gives to its pod: sockets, credentials, a watchdog, limits. @vm
+// What a unit gives to its pod: sockets, credentials, a watchdog.
 import { expect, test } from 'vitest';
-import { needs, startHost } from '../../lib/host.ts';
+import { startHost } from '../../lib/host.ts';
 import { importBox, PATIENCE, state } from '../pods/host-box.ts';
 import { boxPod, installRkt, podOf, writePod } from './installed.ts';
 
@@ -171,23 +171,4 @@ test('a unit is ready when the app of its pod says so', async () => {
   await host.ok(['sh', '-c', 'echo > /var/tmp/go']);
   await expect.poll(active, { timeout: PATIENCE }).toBe('active');
   await host.ok(['systemctl', 'stop', 'ready']);
-});
-
-test('MemoryMax= of a drop-in bounds the pod, and set-property changes it', async (context) => {
-  needs(context, 'cgroup2');
-  const unit = '[Service]\nMemoryMax=64M\nMemorySwapMax=0\n';
-  const script =
-    'echo ready; read -r _ < /go; dd if=/dev/zero of=/dev/null bs=200M count=1; echo not killed';
-  await writePod(host, 'bounded.pod', boxPod(`mkfifo /go; ${script}`, { unit }));
-  await host.ok(['systemctl', 'start', 'bounded']);
-  const group = await host.ok(['systemctl', 'show', '--value', '-p', 'ControlGroup', 'bounded']);
-  const limit = () => host.ok(['cat', `/sys/fs/cgroup${group}/memory.max`]);
-  expect(await limit()).toBe(String(64 << 20));
-  await host.ok(['systemctl', 'set-property', '--runtime', 'bounded', 'MemoryMax=48M']);
-  expect(await limit()).toBe(String(48 << 20));
-  const uuid = await podOf(host, 'bounded');
-  await host.run(['rkt', 'enter', uuid, '/bin/sh', '-c', 'echo > /go']);
-  const result = () => host.ok(['systemctl', 'show', '--value', '-p', 'Result', 'bounded']);
-  await expect.poll(result, { timeout: PATIENCE }).not.toBe('success');
-  expect(await log('bounded')).not.toContain('not killed');
 });
