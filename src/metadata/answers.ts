@@ -52,7 +52,8 @@ function podAnswer(pod: Registration, [entry, name, ...rest]: string[]): Answer 
 
 function appAnswer(pod: Registration, [name, ...path]: string[]): Answer {
   const app = pod.manifest.apps.find((each) => each.name === name);
-  const image = name === undefined ? undefined : pod.images[name];
+  const image =
+    name !== undefined && Object.hasOwn(pod.images, name) ? pod.images[name] : undefined;
   if (!app || !image) return plain(404, 'the pod has no such app');
   const [entry, detail, ...rest] = path;
   if (rest.length > 0) return unknown();

@@ -22,8 +22,11 @@ export interface ServeOptions {
   readonly ready: () => void;
 }
 
-/** More than any manifest has. */
-const MAX_BODY = 8 << 20;
+/** More than any manifest has, and than anybody has to sign. */
+const MAX_BODY = { registration: 8 << 20, question: 1 << 20 } as const;
+
+/** Every local process may connect: nobody shall keep the others out. */
+const MAX_CONNECTIONS = 256;
 
 /** Serves until it is told to end, or nobody asks any more. */
 export async function serve(registry: Registry, options: ServeOptions): Promise<void> {
@@ -34,26 +37,33 @@ export async function serve(registry: Registry, options: ServeOptions): Promise<
     clearTimeout(idle);
     if (options.idle !== undefined) idle = setTimeout(() => end.emit('end'), options.idle);
   };
-  const handle = (work: (request: IncomingMessage, body: string) => Answer) =>
-    createServer(async (request, response) => {
+  const handle = (work: (request: IncomingMessage) => Promise<Answer>) => {
+    const server = createServer(async (request, response) => {
       stir();
-      const said = await bodyOf(request).then(
-        (body) => work(request, body),
-        () => plain(400, 'the request is too large, or has no end'),
-      );
+      const said = await work(request).catch(() => plain(500, 'the service failed'));
       send(response, said);
       options.log(`${request.method} ${withoutToken(request.url ?? '')} ${said.status}`);
     });
+    server.maxConnections = MAX_CONNECTIONS;
+    return server;
+  };
   const servers = [
-    handle((request, body) => {
+    handle(async (request) => {
+      const body = await bodyOf(request, MAX_BODY.registration);
+      if (body === undefined) return TOO_LARGE;
       const url = new URL(request.url ?? '/', 'http://rkt');
       return register(registry, { method: request.method ?? '', url, body });
     }),
-    handle((request, body) => {
+    handle(async (request) => {
+      const path = pathOf(request.url ?? '/');
+      // Who has no token is not read to the end.
+      const known = registry.byToken(path.split('/')[1] ?? '') !== undefined;
+      const body = known ? await bodyOf(request, MAX_BODY.question) : '';
+      if (body === undefined) return TOO_LARGE;
       const flavor = request.headers['metadata-flavor'];
       return answer(registry, {
         method: request.method ?? '',
-        path: pathOf(request.url ?? '/'),
+        path,
         flavor: Array.isArray(flavor) ? flavor[0] : flavor,
         form: new URLSearchParams(body),
       });
@@ -85,13 +95,20 @@ function listen(server: Server, where: Listen): Promise<void> {
   });
 }
 
-async function bodyOf(request: IncomingMessage): Promise<string> {
+const TOO_LARGE = plain(400, 'the request is too large, or has no end');
+
+/** Undefined when there is more than `most` bytes, or no end. */
+async function bodyOf(request: IncomingMessage, most: number): Promise<string | undefined> {
   const parts: Buffer[] = [];
   let size = 0;
-  for await (const part of request) {
-    size += part.length;
-    if (size > MAX_BODY) throw new Error('too large');
-    parts.push(part);
+  try {
+    for await (const part of request) {
+      size += part.length;
+      if (size > most) return undefined;
+      parts.push(part);
+    }
+  } catch {
+    return undefined;
   }
   return Buffer.concat(parts).toString();
 }
@@ -115,5 +132,6 @@ function pathOf(url: string): string {
 
 /** A log must not hand out what it protects. */
 function withoutToken(url: string): string {
-  return url.replace(/^\/[0-9a-f]{32,}/, '/TOKEN').replace(/token=[^&]*/, 'token=TOKEN');
+  const path = pathOf(url).replace(/^\/[^/]*/, (first) => (first === '/pods' ? first : '/TOKEN'));
+  return /[^\x20-\x7e]/.test(path) ? '/TOKEN' : path;
 }

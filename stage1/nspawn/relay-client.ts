@@ -1,12 +1,15 @@
+import { closeSync, openSync } from 'node:fs';
 import { connect } from 'node:net';
-import { join } from 'node:path';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
 
 /** Says a line to a pod's relay and hears whether it was done: relay-program.ts. */
 export async function tellRelay(podFolder: string, words: readonly string[]): Promise<void> {
   const answer = await new Promise<string>((resolve, reject) => {
-    const socket = connect(join(podFolder, POD_FILES.attach));
+    // The address of a socket has room for 107 bytes only, whatever folder the pods are in.
+    const folder = openSync(podFolder, 'r');
+    const socket = connect(`/proc/self/fd/${folder}/${POD_FILES.attach}`);
+    socket.on('close', () => closeSync(folder));
     let text = '';
     socket.setEncoding('utf8');
     socket.on('data', (data) => {

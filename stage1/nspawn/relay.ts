@@ -1,6 +1,7 @@
 import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App, ImageManifest, PodManifest } from '../../src/appc/index.ts';
+import { versionedName } from '../../src/appc/versioned-name.ts';
 import { mkfifo } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
@@ -35,15 +36,7 @@ export function relayedApp(
   streams: Streams,
   again: boolean,
 ): RelayedApp {
-  const version = image.labels.find((label) => label.name === 'version')?.value;
-  return {
-    name,
-    image: version ? `${image.name}:${version}` : image.name,
-    uid,
-    gid,
-    streams,
-    again,
-  };
+  return { name, image: versionedName(image.name, image.labels), uid, gid, streams, again };
 }
 
 /** The numbers of clock_gettime(2) and madvise(2), which a program without modules has to know. */
