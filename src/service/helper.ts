@@ -16,6 +16,9 @@ import { DataWatch } from './watch.ts';
 
 const NAME = 'io.rkt.Rkt1';
 
+/** How often it is looked whether every call is answered, in milliseconds. */
+const DRAIN = 5;
+
 export interface HelperOptions {
   readonly dataDir: string;
   readonly trust: TrustRoots;
@@ -52,15 +55,21 @@ export async function runHelper(options: HelperOptions): Promise<void> {
   announceData(watch, announcer);
   announceTransfers(jobs, watch, announcer);
   const authorize = authorizer(bus);
-  bus.serve((call) =>
-    idle.during(() => dispatch(objects, call, { authorize: authorize(busSubject(call)) })),
-  );
-  await bus.subscribe(MACHINE_REMOVED, ([machine]) => {
-    if (/^rkt-/.test(String(machine)))
-      idle.during(() => watch.machineEnded(String(machine))).catch(() => {});
+  let unanswered = 0;
+  bus.serve((call) => {
+    unanswered++;
+    return idle
+      .during(() => dispatch(objects, call, { authorize: authorize(busSubject(call)) }))
+      .finally(() => unanswered--);
   });
-  await jobs.recover();
-  await bus.requestName(NAME);
+  await idle.during(async () => {
+    await bus.subscribe(MACHINE_REMOVED, ([machine]) => {
+      if (/^rkt-/.test(String(machine)))
+        idle.during(() => watch.machineEnded(String(machine))).catch(() => {});
+    });
+    await jobs.recover();
+    await bus.requestName(NAME);
+  });
   if (options.socket !== undefined)
     varlink = serveVarlink(options.socket, {
       backend,
@@ -69,14 +78,16 @@ export async function runHelper(options: HelperOptions): Promise<void> {
       during: (work) => idle.during(work),
       authorize: ({ pid, uid, startTime }) => authorize({ subject: { pid, uid, startTime } }),
     });
-  const told = new Promise<void>((resolve) =>
-    options.signal.addEventListener('abort', () => resolve(), { once: true }),
-  );
+  const told = new Promise<void>((resolve) => {
+    options.signal.addEventListener('abort', () => resolve(), { once: true });
+    if (options.signal.aborted) resolve();
+  });
   await Promise.race([idle.over, told, bus.ended]);
-  // Whoever calls from now on has another helper started; who has called is answered.
+  // Whoever calls from now on has another helper started. Who has called is answered, also when
+  // systemd, which sees the name go, says in between that it is time to end.
   await bus.releaseName(NAME);
-  while (!options.signal.aborted && idle.working)
-    await new Promise((resolve) => setImmediate(resolve));
+  do await new Promise((resolve) => setTimeout(resolve, DRAIN));
+  while (unanswered > 0);
   watch.close();
   varlink?.close();
   bus.close();
