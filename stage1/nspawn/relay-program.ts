@@ -2,12 +2,13 @@
  * What stands between the apps and the caller, in Perl without modules, which starts in 2 ms and
  * takes 2 MB. Run as
  *
- *     perl FILE UUID LOCKFD CLOCK MADVISE LAST OUT ERR { APP IMAGE OWNER STDIN STDOUT STDERR }… -- COMMAND…
+ *     perl FILE UUID FD,… CLOCK MADVISE LAST OUT ERR { APP IMAGE OWNER STDIN STDOUT STDERR }… -- COMMAND…
  *
  * in the pod's folder, it leaves a process behind, as nobody's child, and becomes COMMAND with the
  * pid that it has. That process copies what the apps write to the caller's descriptors or the
  * journal, to `logs/APP`, and to those who are attached, until COMMAND has ended.
  *
+ * - FD: what COMMAND inherits and the relay must not keep: the pod's lock, network, sockets.
  * - CLOCK, MADVISE: the numbers of clock_gettime(2) and madvise(2). LAST, when it ends: with the `pod`,
  *   or, ahead of it, with its `apps`. OUT, ERR: what the caller's 1 and 2 are, `copy`, `journal` or `discard`.
  * - OWNER: `UID` or `UID:GID` of the app's terminal.
@@ -30,7 +31,7 @@ my ($LINE, $BLOCK, $LIMIT, $BEHIND) = (16384, 65536, 10 << 20, 1 << 20);
 my $FOLDER = 'stage1/rootfs/rkt/streams';
 my ($EINTR, $EAGAIN) = (4, 11);
 my ($second, $date, $resized, $fed, $feeder, $journal, $sync, $door, @sinks, @binds, %apps, @sources, @clients) = 0;
-my ($pod, $uuid, $lock, $clock, $madvise, $last, @kinds) = ($$, splice @ARGV, 0, 7);
+my ($pod, $uuid, $held_open, $clock, $madvise, $last, @kinds) = ($$, splice @ARGV, 0, 7);
 my %source;
 our $AUTOLOAD;
 my @words;
@@ -206,8 +207,10 @@ sub resize {
 sub relay {
   $SIG{WINCH} = sub { $resized = 1 };
   $0 = "pod-relay $uuid";
-  open my $foreign, '<&=', $lock or return;
-  close $foreign;
+  for my $fd (split /,/, $held_open) {
+    open my $foreign, '<&=', $fd or next;
+    close $foreign;
+  }
   feed_caller() if $fed;
   open STDIN, '<', '/dev/null';
   my (%syncing, %over, $slim);
@@ -341,7 +344,11 @@ sub close_source {
 sub settled {
   my ($app) = @_;
   for my $source (grep { $_->{app} == $app } @{[@sources]}) {
-    while (!length $source->{sink}{queue}) { defined fileno $source->{fh} && take($source) or last }
+    # Who got hold of the stream and goes on writing does not hold up the end.
+    for (1 .. $BEHIND / $BLOCK) {
+      last if length $source->{sink}{queue};
+      defined fileno $source->{fh} && take($source) or last;
+    }
     return 0 if length $source->{sink}{queue};
     finish_line($source);
   }

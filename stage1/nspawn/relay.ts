@@ -46,13 +46,15 @@ const CALLS = process.arch === 'x64' ? ['228', '28'] : ['113', '233'];
  * Lays out what the relay needs in the pod's folder, and gives what this process is to become so
  * that it stands beside `argv`. Nothing to do when the caller's terminal is the pod's own.
  *
+ * @param inherited descriptors that are the pod's alone
  * @param shift what the users of the pod have on top on the host
  */
 export function relayed(
-  pod: { readonly uuid: string; readonly folder: string; readonly lockFd: number },
+  pod: { readonly uuid: string; readonly folder: string },
   caller: Caller,
   apps: readonly RelayedApp[],
   argv: readonly string[],
+  inherited: readonly number[],
   shift?: number,
 ): readonly string[] {
   if (caller.stdin === 'tty') return argv;
@@ -63,7 +65,7 @@ export function relayed(
   layOutEnds(join(root, STREAMS), apps);
   const words = apps.flatMap((app) => relayWords(app, shift));
   const last = apps.length === 0 || apps.some((app) => app.again) ? 'pod' : 'apps';
-  const own = [program, pod.uuid, String(pod.lockFd), ...CALLS, last, ...caller.sinks];
+  const own = [program, pod.uuid, inherited.join(','), ...CALLS, last, ...caller.sinks];
   return ['perl', ...own, ...words, '--', pathOf(argv[0] ?? ''), ...argv];
 }
 

@@ -111,11 +111,14 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     selinux: bounds.selinux,
     users,
   };
+  const held = typeof network === 'string' ? [] : network.keepOpen;
+  const inherited = [pod.lockFd, ...held, ...sockets.fds];
   const argv = relayed(
     pod,
     caller,
     plans.map((plan) => plan.relayed),
     nspawnArgv(nspawn, process.pid),
+    inherited,
     users?.shift,
   );
   prepareMounts(pod, root, plans, supervisor === 'none', users);
@@ -128,8 +131,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const command =
     supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
   if (users && typeof network !== 'string') enterNetwork(pod.folder, network.netnsPath);
-  const keepOpen = typeof network === 'string' ? [] : network.keepOpen;
-  become(command, nspawnEnvironment(nspawn), [pod.lockFd, ...keepOpen, ...sockets.fds]);
+  become(command, nspawnEnvironment(nspawn), inherited);
 }
 
 /** The pod's cgroup; without systemd to make one it is made here, and this process moves into it. */
