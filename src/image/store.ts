@@ -43,7 +43,7 @@ export interface ImageInfo {
 }
 
 /**
- * The content store below DATADIR/cas, in plain files (see ARCHITECTURE.md):
+ * The content store below DATADIR/cas, in plain files (docs/design.md, "On disk"):
  * `blob/ID` the bytes as received, `image/KEY/{manifest,info}`, `tree/ID/{rootfs/,size}`, `file/` what
  * is known of local files, `tmp/` work in progress. Whatever has its final name is whole.
  *
