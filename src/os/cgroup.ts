@@ -79,12 +79,12 @@ export function enterFolder({ mount, own }: Hierarchy, name: string): string {
   return folder;
 }
 
-/** Removes a cgroup and those below it in every such hierarchy; nothing may run there any more. */
+/** Removes a cgroup and those below it in every such hierarchy. What still runs there is killed. */
 export function removeCgroup(path: string): void {
   for (const { mount } of trackingHierarchies()) removeTree(join(mount, path));
 }
 
-/** Removes a cgroup's folder and those below it, where they are still there. */
+/** Removes a cgroup's folder and those below it, where they are still there, and kills what runs there. */
 export function removeTree(folder: string): void {
   let entries: Dirent[];
   try {
@@ -100,7 +100,10 @@ export function removeTree(folder: string): void {
 /** How long killed processes may take to be gone, in milliseconds. */
 const DYING = 5000;
 
-/** Processes that have been killed stay in their cgroup for an instant; version 1 tells nobody. */
+/**
+ * Processes that have been killed stay in their cgroup for an instant; version 1 tells nobody. A
+ * container manager that was killed before its pod had a pdeathsig leaves some alive.
+ */
 function removeWhenEmpty(folder: string): void {
   const until = Date.now() + DYING;
   for (;;) {
@@ -110,7 +113,19 @@ function removeWhenEmpty(folder: string): void {
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return;
       if (errnoOf(error) !== 'EBUSY' || Date.now() > until) throw error;
+      killProcesses(folder);
       Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
     }
   }
+}
+
+function killProcesses(folder: string): void {
+  const pids = readFileSync(join(folder, 'cgroup.procs'), 'utf8').split('\n').map(Number);
+  // One of another pid namespace is written as 0, which kill(2) takes for the caller's own group.
+  for (const pid of pids.filter((each) => each > 0))
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch (error) {
+      if (errnoOf(error) !== 'ESRCH') throw error;
+    }
 }
