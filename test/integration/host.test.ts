@@ -1,5 +1,5 @@
 // @vm: the host itself has to hold on both kinds.
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { closeSync, openSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, test } from 'vitest';
@@ -130,9 +130,10 @@ function describeProcess(pid: string): string {
 
 /** What a host could leave behind on the machine, as far as it bears the host's name. */
 function traces(name: string): string[] {
+  // What other hosts remove meanwhile find(1) complains of, and goes on.
   const find = (root: string): string[] =>
-    execFileSync('find', [root, '-name', `*${name}*`, '-not', '-path', '/proc/*'])
-      .toString()
+    spawnSync('find', [root, '-name', `*${name}*`, '-not', '-path', '/proc/*'])
+      .stdout.toString()
       .split('\n');
   const processes = readdirSync('/proc')
     .filter((pid) => /^\d+$/.test(pid))
