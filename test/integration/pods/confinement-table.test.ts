@@ -221,7 +221,10 @@ beforeAll(async () => {
 const OF_USER =
   /^(Uid|Gid|Groups|Cap(Prm|Eff)|mount|umount|unshare.*|set.*|mknod|chroot|swapoff|pivot_root|chown|write-.*|read-.*)$/;
 
-describe.each(rows.filter(({ vm }) => !vm || hostKind === 'vm'))('$name', (row) => {
+/** On the VM, which takes seconds for each of 36 processes, what version 2 of cgroups makes different. */
+const shown = rows.filter(({ vm, name }) => (hostKind === 'vm' ? vm || name === 'defaults' : !vm));
+
+describe.each(shown)('$name', (row) => {
   beforeAll(() => measure(row), hostKind === 'vm' ? 900_000 : 120_000);
   const of = (column: (typeof COLUMNS)[number]) => table.get(row.name)?.[column] ?? new Map();
 
