@@ -49,8 +49,13 @@ function changing(podFolder: string, change: () => void): void {
   }
 }
 
+/** None in what a kill or a power cut has left of a record: nothing was opened by then, or is since. */
 function interfacesOf({ text }: { readonly text: string }): string[] {
-  return JSON.parse(text);
+  try {
+    return JSON.parse(text);
+  } catch {
+    return [];
+  }
 }
 
 function isOpen(name: string): boolean {

@@ -18,10 +18,19 @@ export function saveAttachment(podFolder: string, index: number, attachment: Att
 
 /** The networks that a pod has joined and not left, in the order of joining. */
 export function savedAttachments(podFolder: string): { file: string; attachment: Attachment }[] {
-  return files(podFolder).map((file) => ({
-    file,
-    attachment: JSON.parse(readFileSync(pathOf(podFolder, file), 'utf8')),
-  }));
+  return files(podFolder).flatMap((file) => {
+    const attachment = parsed(readFileSync(pathOf(podFolder, file), 'utf8'));
+    return attachment ? [{ file, attachment }] : [];
+  });
+}
+
+/** Undefined for what a power cut has left of a record: it must not keep the pod from being collected. */
+function parsed(text: string): Attachment | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export function forgetAttachment(podFolder: string, file: string): void {
