@@ -22,15 +22,7 @@ function held(fd: number): Lock {
 
 /** Takes a lock on an existing folder, or returns undefined when another process holds it. */
 export function tryLockFolder(path: string, kind: 'shared' | 'exclusive'): Lock | undefined {
-  const fd = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
-  try {
-    if (flock(fd, kind, false)) return held(fd);
-  } catch (error) {
-    closeSync(fd);
-    throw error;
-  }
-  closeSync(fd);
-  return undefined;
+  return tryLock(openSync(path, constants.O_RDONLY | constants.O_DIRECTORY), kind);
 }
 
 /** Waits for a lock on a file, which is created when missing and never removed. */
@@ -47,7 +39,11 @@ export function lockFile(path: string, kind: 'shared' | 'exclusive'): Lock {
 
 /** The same without waiting; undefined when another has it. */
 export function tryLockFile(path: string, kind: 'shared' | 'exclusive'): Lock | undefined {
-  const fd = openLock(path);
+  return tryLock(openLock(path), kind);
+}
+
+/** The lock, or the descriptor is closed. */
+function tryLock(fd: number, kind: 'shared' | 'exclusive'): Lock | undefined {
   try {
     if (flock(fd, kind, false)) return held(fd);
   } catch (error) {

@@ -50,7 +50,7 @@ export function managerObject(backend: Backend): ApiObject {
     async call(name, args, caller) {
       const method = Object.hasOwn(methods, name) ? methods[name] : undefined;
       if (typeof method !== 'function')
-        throw new ServiceError('Failed', `${name} is not implemented`);
+        throw new ServiceError('Failed', `the manager has no method ${name}`);
       return method(args, caller);
     },
   };
