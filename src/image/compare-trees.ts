@@ -12,7 +12,6 @@ const TAR = [
   '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
   '--sort=name',
   '--numeric-owner',
-  '--acls',
   '--xattrs',
   '--xattrs-include=*',
   // The host's policy gives these by place.

@@ -58,7 +58,7 @@ async function copyByTar(
 ): Promise<void> {
   mkdirSync(target, { recursive: true, mode: 0o755 });
   const [output, input] = pipe();
-  const exact = ['--xattrs', '--xattrs-include=*', '--acls', '--numeric-owner'];
+  const exact = ['--xattrs', '--xattrs-include=*', '--numeric-owner'];
   const pack = ['--create', '--file=-', '--format=posix', '--sparse', '--no-recursion', ...exact];
   const restore = ['--same-owner', '--preserve-permissions', '--delay-directory-restore'];
   const environment = { PATH: process.env['PATH'], LC_ALL: 'C' };

@@ -51,7 +51,6 @@ export function startTar(folder: string, root: string): TarStream {
     '--pax-option=exthdr.name=%d/PaxHeaders/%f,delete=atime,delete=ctime',
     '--sort=name',
     '--numeric-owner',
-    '--acls',
     '--xattrs',
     '--xattrs-include=*',
     '--xattrs-exclude=security.selinux',

@@ -24,7 +24,7 @@ async function convert(...argv: string[]): Promise<string> {
 
 function unpacked(aci: string): string {
   const folder = mkdtempSync(path('unpacked-'));
-  const exact = ['--xattrs', '--xattrs-include=*', '--acls', '--same-owner', '-p'];
+  const exact = ['--xattrs', '--xattrs-include=*', '--same-owner', '-p'];
   run('tar', '-C', folder, ...exact, '-xf', aci);
   return join(folder, 'rootfs');
 }

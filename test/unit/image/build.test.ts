@@ -89,7 +89,7 @@ describe('the archive', () => {
     const back = join(scratch, 'back');
     mkdirSync(back);
     run(
-      ...(['tar', '-C', back, '--xattrs', '--xattrs-include=*', '--acls', '-p'] as const),
+      ...(['tar', '-C', back, '--xattrs', '--xattrs-include=*', '-p'] as const),
       ...['--numeric-owner', '--same-owner', '-xf', join(scratch, 'out.aci')],
     );
     const look = (root: string) => {
@@ -104,6 +104,15 @@ describe('the archive', () => {
       return [...found.split('\n').sort(), access, attributes];
     };
     expect(look(back)).toEqual(look(folder));
+  });
+
+  test('names who an ACL is for by number, whoever has that number here', async () => {
+    const folder = layout();
+    run('setfacl', '-m', 'u:1:r,g:1:r', join(folder, 'rootfs/bin'));
+    await build({ folder, compression: 'none' });
+    const bytes = readFileSync(join(scratch, 'out.aci'));
+    expect(bytes.includes('SCHILY.xattr.system.posix_acl_access=\x02')).toBe(true);
+    expect(bytes.includes('daemon')).toBe(false);
   });
 
   test('names its own key', async () => {
