@@ -2,7 +2,16 @@ import { describe, expect, test } from 'vitest';
 import { startHost } from '../../lib/host.ts';
 import { importBox, PATIENCE } from '../pods/host-box.ts';
 import { BOX } from '../pods/image.ts';
-import { answer, call, installHelper, property, python, shell } from './installed.ts';
+import {
+  answer,
+  BUSES,
+  call,
+  installHelper,
+  property,
+  python,
+  shell,
+  useBus,
+} from './installed.ts';
 
 const host = await startHost();
 installHelper(host);
@@ -18,121 +27,124 @@ async function runPod(script: string): Promise<{ uuid: string; path: string }> {
   return { uuid: String(uuid), path: String(path) };
 }
 
-describe('the helper', () => {
-  test('is started by the bus and answers', async () => {
-    await host.run(['systemctl', 'stop', 'rkt-helper.service']);
-    expect(await answer(host, 'ListTransfers', ['a{sv}', '0'])).toEqual([[]]);
-  });
+describe.each(BUSES)('with %s,', (bus) => {
+  useBus(host, bus);
 
-  test('tells its version, as rkt version does', async () => {
-    const told = await property(host, '/io/rkt/Rkt1', 'Manager', 'Version');
-    expect(await host.ok(['rkt', 'version'])).toContain(String(told));
-  });
-
-  test('describes itself as dbus/io.rkt.Rkt1.xml does', async () => {
-    const members = (xml: string) =>
-      [
-        ...xml.matchAll(
-          /<(interface|method|signal|property|arg) name="([^"]*)"(?: type="([^"]*)")?/g,
-        ),
-      ]
-        .map(([, kind, name, type]) => `${kind} ${name} ${type ?? ''}`)
-        .filter((line) => !line.includes('freedesktop'));
-    const { uuid, path } = await runPod('sleep 1000');
-    const introspect = (object: string) =>
-      host.ok(['gdbus', 'introspect', '--system', '--xml', '-d', 'io.rkt.Rkt1', '-o', object]);
-    const served = [await introspect('/io/rkt/Rkt1'), await introspect(path)].flatMap(members);
-    await call(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
-    const source = await host.ok(['cat', '/src/dbus/io.rkt.Rkt1.xml']);
-    const [manager = [], pod = []] = source.split('</interface>').map(members);
-    expect(served).toEqual(expect.arrayContaining([...manager, ...pod]));
-  });
-
-  test('lists objects in the folders of its tree', async () => {
-    const tree = await host.ok(['busctl', 'tree', '--list', 'io.rkt.Rkt1']);
-    expect(tree.split('\n')).toEqual(
-      expect.arrayContaining(['/io/rkt/Rkt1', '/io/rkt/Rkt1/pod', '/io/rkt/Rkt1/image']),
-    );
-  });
-
-  test('knows its image', async () => {
-    const [images] = await answer(host, 'ListImages', ['a{sv}', '0']);
-    const [[id, name, , size, , path] = []] = images as string[][];
-    expect(name).toBe(BOX);
-    expect(Number(size)).toBeGreaterThan(1000);
-    expect(await property(host, String(path), 'Image', 'ID')).toBe(id);
-    expect(await answer(host, 'GetImage', ['s', BOX])).toEqual([path]);
-    const [manifest] = await answer(host, 'GetManifest', [], {
-      path: String(path),
-      iface: 'Image',
+  describe('the helper', () => {
+    test('is started by the bus and answers', async () => {
+      await host.run(['systemctl', 'stop', 'rkt-helper.service']);
+      expect(await answer(host, 'ListTransfers', ['a{sv}', '0'])).toEqual([[]]);
     });
-    expect(JSON.parse(String(manifest))).toMatchObject({ acKind: 'ImageManifest', name: BOX });
-  });
 
-  test('answers a client in Python, with all objects of the ObjectManager', async () => {
-    const { uuid, path } = await runPod('sleep 1000');
-    const { stdout, stderr } = await python(
-      host,
-      `objects, = call('GetManagedObjects', interface='org.freedesktop.DBus.ObjectManager')
+    test('tells its version, as rkt version does', async () => {
+      const told = await property(host, '/io/rkt/Rkt1', 'Manager', 'Version');
+      expect(await host.ok(['rkt', 'version'])).toContain(String(told));
+    });
+
+    test('describes itself as dbus/io.rkt.Rkt1.xml does', async () => {
+      const members = (xml: string) =>
+        [
+          ...xml.matchAll(
+            /<(interface|method|signal|property|arg) name="([^"]*)"(?: type="([^"]*)")?/g,
+          ),
+        ]
+          .map(([, kind, name, type]) => `${kind} ${name} ${type ?? ''}`)
+          .filter((line) => !line.includes('freedesktop'));
+      const { uuid, path } = await runPod('sleep 1000');
+      const introspect = (object: string) =>
+        host.ok(['gdbus', 'introspect', '--system', '--xml', '-d', 'io.rkt.Rkt1', '-o', object]);
+      const served = [await introspect('/io/rkt/Rkt1'), await introspect(path)].flatMap(members);
+      await call(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
+      const source = await host.ok(['cat', '/src/dbus/io.rkt.Rkt1.xml']);
+      const [manager = [], pod = []] = source.split('</interface>').map(members);
+      expect(served).toEqual(expect.arrayContaining([...manager, ...pod]));
+    });
+
+    test('lists objects in the folders of its tree', async () => {
+      const tree = await host.ok(['busctl', 'tree', '--list', 'io.rkt.Rkt1']);
+      expect(tree.split('\n')).toEqual(
+        expect.arrayContaining(['/io/rkt/Rkt1', '/io/rkt/Rkt1/pod', '/io/rkt/Rkt1/image']),
+      );
+    });
+
+    test('knows its image', async () => {
+      const [images] = await answer(host, 'ListImages', ['a{sv}', '0']);
+      const [[id, name, , size, , path] = []] = images as string[][];
+      expect(name).toBe(BOX);
+      expect(Number(size)).toBeGreaterThan(1000);
+      expect(await property(host, String(path), 'Image', 'ID')).toBe(id);
+      expect(await answer(host, 'GetImage', ['s', BOX])).toEqual([path]);
+      const [manifest] = await answer(host, 'GetManifest', [], {
+        path: String(path),
+        iface: 'Image',
+      });
+      expect(JSON.parse(String(manifest))).toMatchObject({ acKind: 'ImageManifest', name: BOX });
+    });
+
+    test('answers a client in Python, with all objects of the ObjectManager', async () => {
+      const { uuid, path } = await runPod('sleep 1000');
+      const { stdout, stderr } = await python(
+        host,
+        `objects, = call('GetManagedObjects', interface='org.freedesktop.DBus.ObjectManager')
 print(objects['${path}']['io.rkt.Rkt1.Pod']['State'][1])
 print(call('Ping', interface='org.freedesktop.DBus.Peer'))`,
-    );
-    expect(stdout, stderr).toBe('running\n()\n');
-    await call(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
-  });
-});
-
-describe('a pod', () => {
-  test('runs as a unit of its own, is told by its object, and stops', async () => {
-    const { uuid, path } = await runPod('sleep 1000');
-    expect(await property(host, path, 'Pod', 'State')).toBe('running');
-    expect(await property(host, path, 'Pod', 'Unit')).toBe(`rkt-${uuid}.service`);
-    const leader = await property(host, path, 'Pod', 'Leader');
-    expect(await shell(host, `machinectl show -p Leader --value rkt-${uuid}`)).toBe(`${leader}`);
-    expect(await property(host, path, 'Pod', 'Apps')).toMatchObject([
-      ['box', expect.stringMatching(/^sha512-/), 'running', -1, {}],
-    ]);
-    await answer(host, 'Stop', ['a{sv}', '0'], { path, iface: 'Pod' });
-    expect(await property(host, path, 'Pod', 'State')).toBe('exited');
-    await answer(host, 'Remove', ['a{sv}', '0'], { path, iface: 'Pod' });
-    const gone = await call(host, 'GetManifest', [], { path, iface: 'Pod' });
-    expect(gone.stderr).toMatch(/no object|Unknown object/);
+      );
+      expect(stdout, stderr).toBe('running\n()\n');
+      await call(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
+    });
   });
 
-  test('is prepared, found by the beginning of its UUID, and run later', async () => {
-    const words = ['sasa{sv}', '', '1', BOX, '1', 'arguments', 'aas', '1', '1', SCRIPT];
-    const [uuid, path] = await answer(host, 'PreparePod', words);
-    expect(await property(host, String(path), 'Pod', 'State')).toBe('prepared');
-    expect(await answer(host, 'GetPod', ['s', String(uuid).slice(0, 13)])).toEqual([path]);
-    const options = ['2', 'net', 'as', '1', 'none', 'pod', 's', String(uuid)];
-    await answer(host, 'RunPod', ['sasa{sv}', '', '0', ...options]);
-    await answer(host, 'StopPod', ['sa{sv}', String(uuid), '0']);
-    expect(await property(host, String(path), 'Pod', 'Apps')).toMatchObject([
-      ['box', expect.anything(), 'exited', 7, {}],
-    ]);
-  });
+  describe('a pod', () => {
+    test('runs as a unit of its own, is told by its object, and stops', async () => {
+      const { uuid, path } = await runPod('sleep 1000');
+      expect(await property(host, path, 'Pod', 'State')).toBe('running');
+      expect(await property(host, path, 'Pod', 'Unit')).toBe(`rkt-${uuid}.service`);
+      const leader = await property(host, path, 'Pod', 'Leader');
+      expect(await shell(host, `machinectl show -p Leader --value rkt-${uuid}`)).toBe(`${leader}`);
+      expect(await property(host, path, 'Pod', 'Apps')).toMatchObject([
+        ['box', expect.stringMatching(/^sha512-/), 'running', -1, {}],
+      ]);
+      await answer(host, 'Stop', ['a{sv}', '0'], { path, iface: 'Pod' });
+      expect(await property(host, path, 'Pod', 'State')).toBe('exited');
+      await answer(host, 'Remove', ['a{sv}', '0'], { path, iface: 'Pod' });
+      const gone = await call(host, 'GetManifest', [], { path, iface: 'Pod' });
+      expect(gone.stderr).toMatch(/no object|Unknown object/);
+    });
 
-  test('gets a signal by its object', async () => {
-    const { uuid, path } = await runPod('sleep 1000');
-    await answer(host, 'Kill', ['si', 'leader', '9'], { path, iface: 'Pod' });
-    await host.ok(['rkt', 'status', '--wait', uuid]);
-    expect(await property(host, path, 'Pod', 'State')).toBe('exited');
-  });
+    test('is prepared, found by the beginning of its UUID, and run later', async () => {
+      const words = ['sasa{sv}', '', '1', BOX, '1', 'arguments', 'aas', '1', '1', SCRIPT];
+      const [uuid, path] = await answer(host, 'PreparePod', words);
+      expect(await property(host, String(path), 'Pod', 'State')).toBe('prepared');
+      expect(await answer(host, 'GetPod', ['s', String(uuid).slice(0, 13)])).toEqual([path]);
+      const options = ['2', 'net', 'as', '1', 'none', 'pod', 's', String(uuid)];
+      await answer(host, 'RunPod', ['sasa{sv}', '', '0', ...options]);
+      await answer(host, 'StopPod', ['sa{sv}', String(uuid), '0']);
+      expect(await property(host, String(path), 'Pod', 'Apps')).toMatchObject([
+        ['box', expect.anything(), 'exited', 7, {}],
+      ]);
+    });
 
-  test('keeps running when the helper is killed, and is known to the next one', async () => {
-    const { uuid, path } = await runPod('sleep 1000');
-    await shell(
-      host,
-      'systemctl kill --signal=KILL rkt-helper.service; systemctl reset-failed rkt-helper',
-    );
-    await expect
-      .poll(() => property(host, path, 'Pod', 'State'), { timeout: PATIENCE })
-      .toBe('running');
-    await answer(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
-  });
+    test('gets a signal by its object', async () => {
+      const { uuid, path } = await runPod('sleep 1000');
+      await answer(host, 'Kill', ['si', 'leader', '9'], { path, iface: 'Pod' });
+      await host.ok(['rkt', 'status', '--wait', uuid]);
+      expect(await property(host, path, 'Pod', 'State')).toBe('exited');
+    });
 
-  test('is told of by signals from its coming to its going', async () => {
-    const script = `
+    test('keeps running when the helper is killed, and is known to the next one', async () => {
+      const { uuid, path } = await runPod('sleep 1000');
+      await shell(
+        host,
+        'systemctl kill --signal=KILL rkt-helper.service; systemctl reset-failed rkt-helper',
+      );
+      await expect
+        .poll(() => property(host, path, 'Pod', 'State'), { timeout: PATIENCE })
+        .toBe('running');
+      await answer(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
+    });
+
+    test('is told of by signals from its coming to its going', async () => {
+      const script = `
 from jeepney import MatchRule, message_bus
 from jeepney.io.blocking import Proxy
 Proxy(message_bus, connection).AddMatch(MatchRule(type='signal', sender='io.rkt.Rkt1'))
@@ -157,48 +169,53 @@ reply_to('RemovePod', 'sa{sv}', uuid, {})
 until('PodRemoved')
 print('PodNew' in seen, 'InterfacesAdded' in seen)
 `;
-    const { stdout, stderr } = await python(host, script);
-    expect(stdout, stderr).toBe('True True\n');
+      const { stdout, stderr } = await python(host, script);
+      expect(stdout, stderr).toBe('True True\n');
+    });
   });
-});
 
-describe('a call that cannot be done', () => {
-  const cases: readonly [what: string, call: string, error: string][] = [
-    ['an unknown option', `'ListPods', 'a{sv}', {'colour': ('s', 'red')}`, 'InvalidArgument'],
-    ['an option of another type', `'ListPods', 'a{sv}', {'states': ('s', 'x')}`, 'InvalidArgument'],
-    ['a pod that is not there', `'GetPod', 's', 'ffffffff-ffff'`, 'NoSuchPod'],
-    ['an image that is not there', `'GetImage', 's', 'example.org/none'`, 'NoSuchImage'],
-    ['a key that is not there', `'UntrustKey', 'ssa{sv}', '', 'abcd', {}`, 'NoSuchKey'],
-    ['a transfer that is not there', `'CancelTransfer', 't', 1`, 'NoSuchTransfer'],
-    ['a file that is to be fetched', `'Fetch', 'sa{sv}', '/etc/shadow', {}`, 'InvalidArgument'],
-    ['an image like a flag', `'PreparePod', 'sasa{sv}', '', ['--debug'], {}`, 'InvalidArgument'],
-    ['a pod of nothing', `'RunPod', 'sasa{sv}', '', [], {}`, 'InvalidArgument'],
-    ['a key that is none', `'TrustKey', 'ssa{sv}', '', 'no key', {}`, 'Failed'],
-  ];
-  test.for(cases)('%s is told by its error, in one line', async ([, words, error]) => {
-    const { stdout, stderr } = await python(
-      host,
-      `reply = connection.send_and_get_reply(message(${words}), timeout=60)
+  describe('a call that cannot be done', () => {
+    const cases: readonly [what: string, call: string, error: string][] = [
+      ['an unknown option', `'ListPods', 'a{sv}', {'colour': ('s', 'red')}`, 'InvalidArgument'],
+      [
+        'an option of another type',
+        `'ListPods', 'a{sv}', {'states': ('s', 'x')}`,
+        'InvalidArgument',
+      ],
+      ['a pod that is not there', `'GetPod', 's', 'ffffffff-ffff'`, 'NoSuchPod'],
+      ['an image that is not there', `'GetImage', 's', 'example.org/none'`, 'NoSuchImage'],
+      ['a key that is not there', `'UntrustKey', 'ssa{sv}', '', 'abcd', {}`, 'NoSuchKey'],
+      ['a transfer that is not there', `'CancelTransfer', 't', 1`, 'NoSuchTransfer'],
+      ['a file that is to be fetched', `'Fetch', 'sa{sv}', '/etc/shadow', {}`, 'InvalidArgument'],
+      ['an image like a flag', `'PreparePod', 'sasa{sv}', '', ['--debug'], {}`, 'InvalidArgument'],
+      ['a pod of nothing', `'RunPod', 'sasa{sv}', '', [], {}`, 'InvalidArgument'],
+      ['a key that is none', `'TrustKey', 'ssa{sv}', '', 'no key', {}`, 'Failed'],
+    ];
+    test.for(cases)('%s is told by its error, in one line', async ([, words, error]) => {
+      const { stdout, stderr } = await python(
+        host,
+        `reply = connection.send_and_get_reply(message(${words}), timeout=60)
 print(reply.header.fields[4])
 print(reply.body[0])`,
-    );
-    const [name, ...lines] = stdout.trimEnd().split('\n');
-    expect(name, stderr).toBe(`io.rkt.Rkt1.Error.${error}`);
-    expect(lines).toHaveLength(1);
-    expect(lines[0]).not.toMatch(/\.[jt]s|node:/);
-  });
+      );
+      const [name, ...lines] = stdout.trimEnd().split('\n');
+      expect(name, stderr).toBe(`io.rkt.Rkt1.Error.${error}`);
+      expect(lines).toHaveLength(1);
+      expect(lines[0]).not.toMatch(/\.[jt]s|node:/);
+    });
 
-  test('an interface, a method or a property that is not there is told as D-Bus does', async () => {
-    const { stdout, stderr } = await python(
-      host,
-      `print(call('Explode'))
+    test('an interface, a method or a property that is not there is told as D-Bus does', async () => {
+      const { stdout, stderr } = await python(
+        host,
+        `print(call('Explode'))
 print(call('ListPods', 's', 'x'))
 print(call('ListPods', 'a{sv}', {}, path='/io/rkt/Rkt1/pod/nothing'))
 print(call('Get', 'ss', MANAGER, 'Colour', interface='org.freedesktop.DBus.Properties'))`,
-    );
-    const errors = ['UnknownMethod', 'InvalidArgs', 'UnknownObject', 'UnknownProperty'];
-    expect(stdout, stderr).toBe(
-      errors.map((name) => `org.freedesktop.DBus.Error.${name}\n`).join(''),
-    );
+      );
+      const errors = ['UnknownMethod', 'InvalidArgs', 'UnknownObject', 'UnknownProperty'];
+      expect(stdout, stderr).toBe(
+        errors.map((name) => `org.freedesktop.DBus.Error.${name}\n`).join(''),
+      );
+    });
   });
 });

@@ -25,6 +25,26 @@ export function installHelper(host: Host): void {
   });
 }
 
+/** The message buses that Debian has: the usual one, and the one of Fedora and others. */
+export const BUSES = ['dbus-daemon', 'dbus-broker'] as const;
+
+/** Has a host served by that bus from now on, and what is on the bus started again. */
+export function useBus(host: Host, bus: (typeof BUSES)[number]): void {
+  const unit = bus === 'dbus-broker' ? 'dbus-broker.service' : 'dbus.service';
+  const script = `
+    systemctl stop rkt-helper.service dbus.socket dbus.service dbus-broker.service
+    ln -sfn /usr/lib/systemd/system/${unit} /etc/systemd/system/dbus.service
+    systemctl daemon-reload
+    systemctl start dbus.socket dbus.service
+    systemctl restart polkit systemd-machined systemd-logind
+    pgrep -x ${bus}`;
+  beforeAll(async () => {
+    // Not by systemd-run, which would lose its bus.
+    const { code, stderr } = await host.exec(['sh', '-ec', script]);
+    if (code !== 0) throw new Error(`cannot use ${bus}: ${stderr}`);
+  });
+}
+
 /** `busctl call` on the manager; a call that fails has its error in stderr. */
 export function call(
   host: Host,
