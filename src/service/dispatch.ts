@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 import type { BusAnswer, BusCall } from '../systemd/bus.ts';
 import { fromBus, toBus, typedVariant } from '../systemd/bus-values.ts';
 import { API } from './api.generated.ts';
-import { asServiceError, ServiceError } from './error.ts';
+import { asServiceError, line, ServiceError } from './error.ts';
 import { introspect, OBJECT_MANAGER, STANDARD } from './introspection.ts';
 import { type ApiObject, type ApiObjects, type Caller, INSPECT, ROOT } from './objects.ts';
 import type { ArgumentSpec, InterfaceSpec, MethodSpec } from './spec.ts';
@@ -73,7 +73,7 @@ function errorName({ code }: ServiceError): string {
 }
 
 function unknown(name: string, message: string): BusAnswer {
-  return { error: `org.freedesktop.DBus.Error.${name}`, message };
+  return { error: `org.freedesktop.DBus.Error.${name}`, message: line(message) };
 }
 
 async function standardAnswer(

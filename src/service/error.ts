@@ -18,7 +18,8 @@ export class ServiceError extends DomainError<ServiceErrorCode> {}
 
 /** Any failure as the API tells it: a line for the caller, nothing of how we are built. */
 export function asServiceError(error: unknown): ServiceError {
-  if (error instanceof ServiceError) return error;
+  if (error instanceof ServiceError)
+    return new ServiceError(error.code, line(error.message), error);
   if (error instanceof DomainError) {
     const code = CODES.get(error.code) ?? 'Failed';
     return new ServiceError(code, line(error.message), error);
@@ -30,8 +31,16 @@ export function asServiceError(error: unknown): ServiceError {
   );
 }
 
-function line(text: string): string {
-  return text.trim().replace(/\s*\n\s*/g, ' ');
+/** More of what somebody has sent is not sent back. */
+const LONGEST = 1000;
+
+/** A text as one line that any terminal bears, and not a long one. */
+export function line(text: string): string {
+  const plain = text
+    .trim()
+    .replace(/\s*[\n\r]\s*/g, ' ')
+    .replace(/\p{Cc}/gu, '\ufffd');
+  return plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain;
 }
 
 /** Codes of the other domains that a caller can do something about. */
