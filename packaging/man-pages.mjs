@@ -94,7 +94,7 @@ function busPage(version) {
       ),
       '.PP',
       roff(
-        'The same methods are on the Varlink socket /run/rkt/io.rkt.Rkt1, whose description is what varlinkctl introspect prints.',
+        'The same methods are on the Varlink socket /run/rkt/io.rkt.Rkt1, whose description is what varlinkctl introspect prints. There the parameter allowInteractiveAuthentication lets polkit ask for a password, as the flag of a message does on the bus.',
       ),
     ]),
     ...API.map(interfaceSection),

@@ -1,6 +1,6 @@
 import { ServiceError } from '../service/error.ts';
 import { checkRemote } from '../service/manager.ts';
-import type { RemoteCommand } from '../service/varlink.ts';
+import type { RemoteCommand } from '../service/varlink-command.ts';
 import type { CommandSpec } from './command.ts';
 import { globalFlags } from './flag-sets.ts';
 import { Flags } from './flags.ts';

@@ -44,7 +44,11 @@ export async function throughHelper(
   });
   await send(socket, {
     method: 'io.rkt.Rkt1.Command',
-    parameters: { arguments: [...argv] },
+    parameters: {
+      arguments: [...argv],
+      // Nobody is there to be asked for a password otherwise.
+      ...(process.stdin.isTTY ? { allowInteractiveAuthentication: true } : {}),
+    },
     more: true,
   });
   await done;

@@ -1,4 +1,5 @@
 import { DomainError } from '../os/error.ts';
+import { printable } from '../os/printable.ts';
 
 export type ServiceErrorCode =
   | 'AccessDenied'
@@ -36,10 +37,7 @@ const LONGEST = 1000;
 
 /** A text as one line that any terminal bears, and not a long one. */
 export function line(text: string): string {
-  const plain = text
-    .trim()
-    .replace(/\s*[\n\r]\s*/g, ' ')
-    .replace(/\p{Cc}/gu, '\ufffd');
+  const plain = printable(text.trim().replace(/\s*[\n\r]\s*/g, ' '));
   return plain.length > LONGEST ? `${plain.slice(0, LONGEST)}…` : plain;
 }
 

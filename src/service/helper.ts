@@ -11,7 +11,8 @@ import { Idle } from './idle.ts';
 import { type Job, Jobs } from './jobs.ts';
 import { type Backend, transfersOf } from './manager.ts';
 import { type Caller, objectPath } from './objects.ts';
-import { type Commands, serveVarlink, type VarlinkServer } from './varlink.ts';
+import { serveVarlink, type VarlinkServer } from './varlink.ts';
+import type { Commands } from './varlink-command.ts';
 import { DataWatch } from './watch.ts';
 
 const NAME = 'io.rkt.Rkt1';
@@ -76,7 +77,8 @@ export async function runHelper(options: HelperOptions): Promise<void> {
       objects,
       commands: options.commands,
       during: (work) => idle.during(work),
-      authorize: ({ pid, uid, startTime }) => authorize({ subject: { pid, uid, startTime } }),
+      authorize: ({ pid, uid, startTime }, interactive) =>
+        authorize({ subject: { pid, uid, startTime }, interactive }),
     });
   const told = new Promise<void>((resolve) => {
     options.signal.addEventListener('abort', () => resolve(), { once: true });
@@ -103,7 +105,7 @@ const MACHINE_REMOVED = {
 interface Asking {
   readonly subject: Subject;
   /** They put up with being asked for a password. */
-  readonly interactive?: boolean;
+  readonly interactive: boolean;
 }
 
 function busSubject({ sender, interactive }: BusCall): Asking {
@@ -112,7 +114,7 @@ function busSubject({ sender, interactive }: BusCall): Asking {
 
 /** Asks polkit for those who are not root. */
 function authorizer(bus: SystemBus): (asking: Asking) => Caller['authorize'] {
-  return ({ subject, interactive = false }) =>
+  return ({ subject, interactive }) =>
     async (action) => {
       const verdict = await checkAuthorization(bus, subject, action, interactive);
       if (verdict === 'challenge')

@@ -17,6 +17,9 @@ export interface VarlinkMethod extends Omit<MethodSpec, 'name'> {
   readonly interface: string;
 }
 
+/** The parameter by which a caller lets polkit ask for a password, as with systemd's own services. */
+export const INTERACTIVE = 'allowInteractiveAuthentication';
+
 const OBJECT: ArgumentSpec = { name: 'object', type: 'o' };
 
 /** Every method, by its name. */
@@ -55,19 +58,27 @@ function methodsOf(spec: InterfaceSpec): VarlinkMethod[] {
   return [get, ...others];
 }
 
+/** What a parameter is that the caller has left out; undefined when it must not be. */
+export function defaultOf({ name, type }: ArgumentSpec): unknown {
+  if (type === 'a{sv}') return {};
+  if (type.startsWith('a')) return [];
+  return name === 'manifest' ? '' : undefined;
+}
+
 /** The interface's description, for `varlinkctl introspect`. */
 export function interfaceDescription(): string {
   const methods = [...VARLINK_METHODS.values()].map(
     ({ name, doc, in: given, out }) =>
-      `${comment(doc)}method ${name}${structure(given)} -> ${structure(out)}\n`,
+      `${comment(doc)}method ${name}${parameters(given)} -> ${structure(out)}\n`,
   );
-  return `# The API of rkt: io.rkt.Rkt1(5).
+  return `# The API of rkt: io.rkt.Rkt1(5). With "${INTERACTIVE}" polkit may ask the caller's user for a
+# password; without it a call that needs one fails with InteractiveAuthorizationRequired.
 interface ${VARLINK_INTERFACE}
 
 ${methods.join('\n')}
 # Runs a command line of rkt for the caller, as the command rkt does for those who are not root. With
 # "more", what it prints comes as it goes on, and its exit status in the last answer.
-method Command(arguments: []string) -> (stdout: ?string, stderr: ?string, status: ?int)
+method Command(arguments: []string, ${INTERACTIVE}: ?bool) -> (stdout: ?string, stderr: ?string, status: ?int)
 
 # A call failed: the name says why, as on the bus.
 ${ERRORS.map((name) => `error ${name} (message: string)\n`).join('')}`;
@@ -75,6 +86,7 @@ ${ERRORS.map((name) => `error ${name} (message: string)\n`).join('')}`;
 
 const ERRORS = [
   'AccessDenied',
+  'InteractiveAuthorizationRequired',
   'NoSuchPod',
   'NoSuchImage',
   'NoSuchKey',
@@ -88,6 +100,14 @@ const ERRORS = [
 
 function comment(doc: string | undefined): string {
   return doc === undefined ? '' : `# ${doc}\n`;
+}
+
+function parameters(given: readonly ArgumentSpec[]): string {
+  const members = given.map((spec) => {
+    const optional = defaultOf(spec) === undefined ? '' : '?';
+    return `${spec.name}: ${optional}${typeOf(spec.type, spec.fields)}`;
+  });
+  return `(${[...members, `${INTERACTIVE}: ?bool`].join(', ')})`;
 }
 
 function structure(fields: readonly ArgumentSpec[]): string {

@@ -3,11 +3,12 @@ import * as z from 'zod/mini';
 import { type Peer, peerOf } from '../os/peer.ts';
 import { version } from '../os/version.ts';
 import { asServiceError, ServiceError } from './error.ts';
-import type { Job } from './jobs.ts';
-import type { Backend } from './manager.ts';
 import { type ApiObject, type ApiObjects, type Caller, ROOT } from './objects.ts';
 import type { ArgumentSpec } from './spec.ts';
+import { type CommandRunner, runCommand } from './varlink-command.ts';
 import {
+  defaultOf,
+  INTERACTIVE,
   interfaceDescription,
   VARLINK_INTERFACE,
   VARLINK_METHODS,
@@ -15,36 +16,17 @@ import {
 } from './varlink-interface.ts';
 import { receive, send, type VarlinkReply } from './varlink-protocol.ts';
 
-/** A command line that somebody who is not root wants to be run. */
-export interface RemoteCommand {
-  /** The polkit action that it takes, unless they are of group rkt and that will do. */
-  readonly action: string;
-  readonly group: boolean;
-  /** Runs at once, in the helper; undefined: in a worker. */
-  readonly query: ((output: CommandOutput) => Promise<number>) | undefined;
-  readonly type: 'fetch' | 'gc' | 'command';
-}
-
-export interface CommandOutput {
-  readonly stdout: (text: string) => void;
-  readonly stderr: (text: string) => void;
-}
-
-/** Tells what a command line asks for. Throws for one that nobody may have run for them. */
-export type Commands = (argv: readonly string[]) => RemoteCommand;
-
+/** Serves until it is closed. */
 export interface VarlinkServer {
   readonly connections: number;
   close(): void;
 }
 
-interface Service {
-  readonly backend: Backend;
+interface Service extends CommandRunner {
   readonly objects: ApiObjects;
-  readonly commands: Commands;
   /** Work keeps the helper from ending. */
   readonly during: <T>(work: () => Promise<T>) => Promise<T>;
-  readonly authorize: (peer: Peer) => Caller['authorize'];
+  readonly authorize: (peer: Peer, interactive: boolean) => Caller['authorize'];
 }
 
 /** Serves the API on a listening socket: varlink.org. */
@@ -84,38 +66,46 @@ type Call = z.output<typeof callSchema>;
 
 /** Answers one call after the other, until the caller has hung up or what comes is no call. */
 async function converse(socket: Socket, service: Service): Promise<void> {
-  const caller = callerOf(peerOf(socket), service);
+  const callers = callersOf(peerOf(socket), service);
   const gone = new AbortController();
   for (const event of ['end', 'close']) socket.once(event, () => gone.abort());
   await receive(socket, async (message) => {
     const call = callSchema.parse(message);
-    for await (const reply of replies(call, caller, service, gone.signal))
+    for await (const reply of replies(call, callers, service, gone.signal))
       if (!call.oneway) await send(socket, reply);
   });
 }
 
-function callerOf(peer: Peer, { authorize }: Service): Caller {
-  const ask = authorize(peer);
-  // Who may connect is in group rkt: the socket's permissions say so.
-  return { authorize: async (action, group) => (group ? undefined : ask(action)) };
+/** The caller, by whether they put up with being asked for a password. */
+type Callers = (interactive: boolean) => Caller;
+
+function callersOf(peer: Peer, { authorize }: Service): Callers {
+  return (interactive) => {
+    const ask = authorize(peer, interactive);
+    // Who may connect is in group rkt: the socket's permissions say so.
+    return { authorize: async (action, group) => (group ? undefined : ask(action)) };
+  };
 }
 
 async function* replies(
   call: Call,
-  caller: Caller,
+  callers: Callers,
   service: Service,
   gone: AbortSignal,
 ): AsyncGenerator<VarlinkReply> {
   try {
     const at = call.method.lastIndexOf('.');
     const [iface, name] = [call.method.slice(0, at), call.method.slice(at + 1)];
-    const parameters = call.parameters ?? {};
+    const { [INTERACTIVE]: interactive = false, ...parameters } = call.parameters ?? {};
+    if (typeof interactive !== 'boolean') throw new BadParameter(INTERACTIVE);
+    const caller = callers(interactive);
     if (iface === 'org.varlink.service') yield serviceReply(name, parameters);
     else if (iface !== VARLINK_INTERFACE)
       yield failure('org.varlink.service.InterfaceNotFound', { interface: iface });
-    else if (name === 'Command')
-      yield* command(parameters, call.more === true, caller, service, gone);
-    else {
+    else if (name === 'Command') {
+      const more = call.more === true;
+      yield* runCommand(commandLine(parameters), more, caller, service, gone);
+    } else {
       const method = VARLINK_METHODS.get(name);
       yield method
         ? { parameters: await answer(method, parameters, caller, service) }
@@ -126,8 +116,7 @@ async function* replies(
       yield failure('org.varlink.service.InvalidParameter', { parameter: error.message });
     else {
       const { code, message } = asServiceError(error);
-      const told = code === 'InteractiveAuthorizationRequired' ? 'AccessDenied' : code;
-      yield failure(`${VARLINK_INTERFACE}.${told}`, { message });
+      yield failure(`${VARLINK_INTERFACE}.${code}`, { message });
     }
   }
 }
@@ -202,7 +191,7 @@ function objectOf(
   throw new ServiceError(code, `there is no ${kind.toLowerCase()} ${path}`);
 }
 
-/** The parameters by the kinds that the method has; lists and dictionaries may be left out. */
+/** The parameters by the kinds that the method has; those that have a default may be left out. */
 function checkParameters(
   method: VarlinkMethod,
   parameters: Record<string, unknown>,
@@ -214,18 +203,12 @@ function checkParameters(
   return Object.fromEntries(
     method.in.map((spec) => {
       const schema = schemaOf(spec);
-      const given = parameters[spec.name] ?? emptyOf(spec);
+      const given = parameters[spec.name] ?? defaultOf(spec);
       const checked = schema.safeParse(given);
       if (!checked.success) throw new BadParameter(spec.name);
       return [spec.name, checked.data];
     }),
   );
-}
-
-function emptyOf({ name, type }: ArgumentSpec): unknown {
-  if (type === 'a{sv}') return {};
-  if (type.startsWith('a')) return [];
-  return name === 'manifest' ? '' : undefined;
 }
 
 function schemaOf({ type }: ArgumentSpec): z.ZodMiniType {
@@ -237,66 +220,9 @@ function schemaOf({ type }: ArgumentSpec): z.ZodMiniType {
 
 const commandSchema = z.strictObject({ arguments: z.array(z.string()) });
 
-async function* command(
-  parameters: Record<string, unknown>,
-  more: boolean,
-  caller: Caller,
-  { backend: { jobs }, commands }: Service,
-  gone: AbortSignal,
-): AsyncGenerator<VarlinkReply> {
+function commandLine(parameters: Record<string, unknown>): string[] {
   const checked = commandSchema.safeParse(parameters);
   if (!checked.success || checked.data.arguments.some((word) => word.includes('\0')))
     throw new BadParameter('arguments');
-  const argv = checked.data.arguments;
-  const { action, group, query, type } = commands(argv);
-  await caller.authorize(action, group);
-  if (query) {
-    let [stdout, stderr] = ['', ''];
-    const status = await query({
-      stdout: (text) => {
-        stdout += text;
-      },
-      stderr: (text) => {
-        stderr += text;
-      },
-    });
-    yield { parameters: { stdout, stderr, status } };
-    return;
-  }
-  const subject = `rkt ${argv.join(' ')}`;
-  const job = await jobs.start({ type, subject }, () => argv);
-  // A command line ends with the one who typed it.
-  const cancel = () => void jobs.cancel(job).catch(() => {});
-  if (gone.aborted) cancel();
-  gone.addEventListener('abort', cancel, { once: true });
-  if (more) yield* jobOutput(job);
-  const { status, stdout, message } = await job.done();
-  if (status === undefined) throw new ServiceError('Failed', message);
-  yield { parameters: more ? { status } : { stdout, stderr: job.printed.stderr, status } };
-}
-
-/** What a job prints, as it does. */
-async function* jobOutput(job: Job): AsyncGenerator<VarlinkReply> {
-  const printed: VarlinkReply[] = [];
-  let wake = () => {};
-  const add = (name: 'stdout' | 'stderr') => (text: string) => {
-    printed.push({ parameters: { [name]: text }, continues: true });
-    wake();
-  };
-  const ended = job.done().then(() => wake());
-  // What it has printed already was before anybody could listen.
-  for (const name of ['stdout', 'stderr'] as const) {
-    if (job.printed[name] !== '') add(name)(job.printed[name]);
-    job.on(name, add(name));
-  }
-  for (;;) {
-    yield* printed.splice(0);
-    if (job.end) break;
-    await new Promise<void>((resolve) => {
-      wake = resolve;
-      if (job.end || printed.length > 0) resolve();
-    });
-  }
-  await ended;
-  yield* printed.splice(0);
+  return checked.data.arguments;
 }

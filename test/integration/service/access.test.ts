@@ -146,8 +146,54 @@ describe('by Varlink', () => {
       { parameters: { images: [expect.objectContaining({ name: BOX })] } },
       { parameters: { pods: expect.any(Array) } },
     ]);
-    for (const { error } of answers.slice(2)) expect(error).toBe('io.rkt.Rkt1.AccessDenied');
+    for (const { error } of answers.slice(2))
+      expect(error).toBe('io.rkt.Rkt1.InteractiveAuthorizationRequired');
     expect(answers).toHaveLength(7);
+  });
+
+  test('polkit asks for a password where the caller lets it', async () => {
+    await host.writeFile(
+      '/etc/polkit-1/rules.d/20-self.rules',
+      `polkit.addRule(function (action, subject) {
+        if (action.id == 'io.rkt.Rkt1.manage-images' && subject.user == 'member') return polkit.Result.AUTH_SELF;
+      });`,
+    );
+    await shell(host, 'echo member:secret | chpasswd; systemctl restart polkit');
+    onTestFinished(async () => {
+      await shell(host, 'rm /etc/polkit-1/rules.d/20-self.rules; systemctl restart polkit');
+    });
+    const { stdout, stderr } = await host.run(['python3', '-'], {
+      user: 'member',
+      input: `import json, os, pty, socket
+def remove(more):
+    other.sendall(json.dumps({'method': 'io.rkt.Rkt1.RemoveImage', 'parameters': {'image': 'example.org/none', **more}}).encode() + b'\\0')
+def answer():
+    text = b''
+    while not text.endswith(b'\\0'): text += other.recv(4096)
+    print(json.loads(text[:-1])['error'])
+other = socket.socket(socket.AF_UNIX)
+other.connect('/run/rkt/io.rkt.Rkt1')
+remove({}), answer()
+remove({'allowInteractiveAuthentication': True}), answer()
+ready, notify = os.pipe()
+os.set_inheritable(notify, True)
+own = os.getpid()
+child, terminal = pty.fork()
+if child == 0: os.execlp('pkttyagent', 'pkttyagent', f'--process={own}', f'--notify-fd={notify}')
+os.close(notify)
+os.read(ready, 1)
+remove({'allowInteractiveAuthentication': True})
+text = b''
+while b'Password: ' not in text: text += os.read(terminal, 4096)
+os.write(terminal, b'secret\\n')
+answer()
+os.kill(child, 9)`,
+    });
+    expect(stdout, stderr).toBe(
+      ['InteractiveAuthorizationRequired', 'AccessDenied', 'NoSuchImage']
+        .map((name) => `io.rkt.Rkt1.${name}\n`)
+        .join(''),
+    );
   });
 
   test('somebody else cannot connect', async () => {
@@ -166,7 +212,7 @@ describe('by Varlink', () => {
       parameters: { product: 'rkt', interfaces: ['org.varlink.service', 'io.rkt.Rkt1'] },
     });
     expect(description).toMatchObject({
-      parameters: { description: expect.stringContaining('method ListPods(options: object) -> ') },
+      parameters: { description: expect.stringContaining('method ListPods(options: ?object, ') },
     });
   });
 
