@@ -169,18 +169,19 @@ function start(entry, quickJoin) {
       },
     );
   };
-  /** koffi is all that is required by createRequire(): loaded without a search for it. */
-  const native = () => {
+  /** koffi is loaded without a search for it. */
+  const koffi = () => {
     const module = { exports: {} };
     process.dlopen(module, `${__dirname}/node_modules/koffi/koffi.node`);
     return module.exports;
   };
+  const requireNative = (wanted) => (wanted === 'koffi' ? koffi() : require(wanted));
   const path = require('node:path');
   const ownPath = { ...path, join: quickJoin(path.join) };
   const requireFrom = (wanted) => {
     if (wanted.startsWith('./')) return load(wanted.slice(2));
     if (wanted === 'node:path') return ownPath;
-    if (wanted === 'node:module') return { createRequire: () => native };
+    if (wanted === 'node:module') return { createRequire: () => requireNative };
     return /^node:(?!assert|events|fs|stream)/.test(wanted) ? onFirstUse(wanted) : require(wanted);
   };
   const load = (name) => {

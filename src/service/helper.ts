@@ -1,6 +1,7 @@
 import { openStore } from '../image/store.ts';
 import { type BusCall, SystemBus } from '../systemd/bus.ts';
 import { checkAuthorization, type Subject } from '../systemd/polkit.ts';
+import { serviceReady } from '../systemd/service.ts';
 import { killMachine, UnitControl } from '../systemd/unit-control.ts';
 import type { TrustRoots } from '../trust/types.ts';
 import { Announcer } from './announce.ts';
@@ -80,11 +81,17 @@ export async function runHelper(options: HelperOptions): Promise<void> {
       authorize: ({ pid, uid, startTime }, interactive) =>
         authorize({ subject: { pid, uid, startTime }, interactive }),
     });
+  const service = serviceReady();
+  const tellJobs = () => service.status(jobsStatus(jobs.list().length));
+  jobs.onStart(tellJobs);
+  jobs.onEnd(tellJobs);
+  tellJobs();
   const told = new Promise<void>((resolve) => {
     options.signal.addEventListener('abort', () => resolve(), { once: true });
     if (options.signal.aborted) resolve();
   });
   await Promise.race([idle.over, told, bus.ended]);
+  service.stopping();
   // Whoever calls from now on has another helper started. Who has called is answered, also when
   // systemd, which sees the name go, says in between that it is time to end.
   await bus.releaseName(NAME);
@@ -93,6 +100,11 @@ export async function runHelper(options: HelperOptions): Promise<void> {
   watch.close();
   varlink?.close();
   bus.close();
+}
+
+function jobsStatus(running: number): string {
+  if (running === 0) return 'Waiting for calls';
+  return running === 1 ? '1 job runs' : `${running} jobs run`;
 }
 
 const MACHINE_REMOVED = {

@@ -29,7 +29,20 @@ export interface Event {
   /** The function that tells of it, as `src/pod/stop.ts:stopPod`. */
   readonly code: string;
   /** More fields, such as `RKT_POD`; one may have several values. */
-  readonly fields: readonly (readonly [name: string, value: string])[];
+  readonly fields: Entry;
+}
+
+/** The fields of an entry; a name may come more than once. */
+export type Entry = readonly (readonly [name: string, value: string])[];
+
+/** Writes an entry; false when it cannot write this one. */
+type Writer = (entry: Entry) => boolean;
+
+let writer: Writer | undefined;
+
+/** From now on this process writes by `other` what that can write: native.ts. */
+export function writeEntriesBy(other: Writer): void {
+  writer = other;
 }
 
 /**
@@ -39,7 +52,7 @@ export interface Event {
 export function logEvent({ kind, message, priority, code, fields }: Event): void {
   if (!isSystemdHost()) return;
   const [file = '', func = ''] = code.split(':');
-  const entry: Event['fields'] = [
+  const entry: Entry = [
     ['MESSAGE', message],
     ['MESSAGE_ID', EVENTS[kind]],
     ['PRIORITY', PRIORITIES[priority ?? 'info']],
@@ -49,6 +62,7 @@ export function logEvent({ kind, message, priority, code, fields }: Event): void
     ...fields,
   ];
   try {
+    if (writer?.(entry)) return;
     sendDatagram(SOCKET, Buffer.concat(entry.map(([name, value]) => field(name, value))));
   } catch {
     // The journal is somebody else's to mend.

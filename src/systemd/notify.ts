@@ -22,12 +22,23 @@ export function sendDatagram(path: string, data: Buffer): void {
   }
 }
 
+type Notifier = (state: string) => void;
+
+let notifier: Notifier | undefined;
+
+/** From now on this process notifies by `other`: native.ts. */
+export function notifyBy(other: Notifier): void {
+  notifier = other;
+}
+
 /** sd_notify(3): tells the service manager of `NAME=VALUE`s; nothing where there is none to tell. */
 export function notify(...state: readonly string[]): void {
   const path = process.env['NOTIFY_SOCKET'];
   if (!path) return;
   try {
-    sendDatagram(path, Buffer.from(state.join('\n')));
+    const text = state.join('\n');
+    if (notifier) notifier(text);
+    else sendDatagram(path, Buffer.from(text));
   } catch {
     // Who does not listen is not told; the work goes on.
   }

@@ -1,4 +1,5 @@
 import { runHelper } from '../../service/helper.ts';
+import { useNativePackages } from '../../systemd/native.ts';
 import type { Context } from '../context.ts';
 import { durationFlag } from '../duration.ts';
 import { remoteCommand } from '../remote-command.ts';
@@ -8,6 +9,7 @@ const FIRST_FD = 3;
 
 /** Serves the API, until there has been nothing to do for a while. */
 export async function run({ globals, flags }: Context): Promise<number> {
+  useNativePackages();
   const activated = process.env['LISTEN_PID'] === String(process.pid);
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());

@@ -6,6 +6,8 @@ import { MetadataError } from '../../metadata/error.ts';
 import { Registry } from '../../metadata/registry.ts';
 import { type Listen, serve } from '../../metadata/server.ts';
 import { giveFolder } from '../../os/ownership.ts';
+import { useNativePackages } from '../../systemd/native.ts';
+import { type Service, serviceReady } from '../../systemd/service.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../error.ts';
 
@@ -20,12 +22,14 @@ const NOBODY = 65_534;
 
 /** Serves pods their metadata: appc specification, "App Container Metadata Service". */
 export async function run({ globals, flags, note }: Context): Promise<number> {
+  useNativePackages();
   const activated = process.env['LISTEN_PID'] === String(process.pid);
   const folder = process.env['STATE_DIRECTORY'] ?? join(globals.dataDir, 'metadata');
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
   const listen = activated ? passedSockets() : await ownSockets(flags.value('listen-port') ?? '');
   if (process.getuid?.() === 0) giveAway(folder);
+  let service: Service | undefined;
   await serve(new Registry(folder), {
     ...listen,
     idle: activated ? IDLE : undefined,
@@ -34,8 +38,10 @@ export async function run({ globals, flags, note }: Context): Promise<number> {
     ready: () => {
       if (!activated) chmodSync(REGISTRATION_SOCKET, 0o660);
       if (process.getuid?.() === 0) becomeNobody();
+      service = serviceReady();
     },
   });
+  service?.stopping();
   return 0;
 }
 

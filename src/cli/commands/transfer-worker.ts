@@ -1,9 +1,11 @@
 import { runJob } from '../../service/worker.ts';
+import { useNativePackages } from '../../systemd/native.ts';
 import type { Context } from '../context.ts';
 import { rkt } from '../rkt.ts';
 
 /** Does what the helper has written down, and tells it by files how that goes on. */
 export async function run({ args, stdout, stderr }: Context): Promise<number> {
+  useNativePackages();
   return runJob(Number(args[0]), (argv, output) =>
     rkt(
       argv,
