@@ -64,6 +64,7 @@ export function runtimeApp(
   };
 }
 
+/** The error for an app that has nothing to run. */
 export function emptyExec(image: string | undefined): AppcError {
   return new AppcError(
     'not-found',

@@ -149,18 +149,22 @@ export function parseCpuFlag(text: string): string {
   return text;
 }
 
+/** An integer in the range of the isolator; throws AppcError, as the next three do. */
 export function parseCpuSharesFlag(text: string): number {
   return parseInteger('cpu-shares', text, ...cpuSharesRange);
 }
 
+/** An integer of the range that the kernel has: proc(5). */
 export function parseOomScoreAdjFlag(text: string): number {
   return parseInteger('oom-score-adj', text, ...oomScoreAdjRange);
 }
 
+/** A weight: IOWeight= of systemd.resource-control(5). */
 export function parseIoWeightFlag(text: string): number {
   return parseInteger('io-weight', text, ...ioWeightRange);
 }
 
+/** How many tasks at most: TasksMax= of systemd.resource-control(5). */
 export function parseTasksFlag(text: string): number {
   return parseInteger('tasks', text, ...tasksRange);
 }

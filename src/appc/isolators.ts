@@ -83,6 +83,7 @@ export function misplacedIsolator(
   return isolators.find(({ name }) => isKnownIsolatorName(name) && !fits(name))?.name;
 }
 
+/** Whether it is an isolator that rkt has a schema for; the others are kept and not enforced. */
 export function isKnownIsolatorName(name: string): name is KnownIsolatorName {
   return known.has(name);
 }

@@ -28,6 +28,7 @@ const alsoRuns: Readonly<Record<string, readonly string[]>> = {
   armv7l: ['armv6l'],
 };
 
+/** The value of a label, of the first where there are several; undefined without it. */
 export function labelValue(labels: readonly NameValue[], name: string): string | undefined {
   return labels.find((label) => label.name === name)?.value;
 }

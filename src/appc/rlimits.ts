@@ -46,6 +46,7 @@ export function parseRlimit(text: string): Rlimit {
   throw new AppcError('schema', `bad limit "${text}": the soft limit is above the hard one`);
 }
 
+/** Whether it is the name of a limit of setrlimit(2), as flags write it. */
 export function isRlimitName(name: string): boolean {
   return rlimitNames.some((known) => known === name);
 }

@@ -50,6 +50,7 @@ function article(type: string): string {
   return `${/^[aeiou]/.test(name) ? 'an' : 'a'} ${name}`;
 }
 
+/** A value as a message shows it: as JSON. */
 export function quote(value: unknown): string {
   return JSON.stringify(value) ?? String(value);
 }
@@ -83,6 +84,7 @@ export const flag = z._default(z.boolean(), false);
 
 export const stringMap = z._default(z.record(z.string(), z.string()), {});
 
+/** An integer; both bounds are allowed. */
 export function integer(min: number, max: number) {
   return z
     .number()

@@ -32,6 +32,7 @@ export function usageError(message: string): CliError {
   return new CliError('usage', message);
 }
 
+/** A flag whose value cannot be used; `flag` without the dashes. */
 export function flagError(flag: string, why: string, cause?: unknown): CliError {
   return new CliError('flag-value', `--${flag}: ${why}`, cause);
 }

@@ -55,6 +55,7 @@ export function commandHelp(command: CommandSpec): string {
   ].join('\n');
 }
 
+/** `rkt COMMAND ARGUMENTS`, as help and man pages show it. */
 export function usageLine({ path, usage }: CommandSpec): string {
   return `rkt ${path} ${usage}`.trimEnd();
 }

@@ -81,18 +81,21 @@ export function page(
   return { file: `${title}.${number}`, text: `${[top, heading, ...body].join('\n')}\n` };
 }
 
+/** A section with its heading: man(7). */
 export function section(title: string, lines: readonly string[]): string {
   return [`.SH "${title}"`, ...lines].join('\n');
 }
 
 type Entry = readonly [term: string, text: string];
 
+/** The flags that are not hidden, each with its text. */
 export function flagEntries(flags: readonly FlagSpec[]): string[] {
   return entries(
     flags.filter(({ hidden }) => !hidden).map((flag) => [flagForm(flag), `${flagText(flag)}.`]),
   );
 }
 
+/** A list of terms, in bold, with a text each. */
 export function entries(list: readonly Entry[]): string[] {
   return list.flatMap(([term, text]) => ['.TP', `.B "${roff(term)}"`, roff(text)]);
 }

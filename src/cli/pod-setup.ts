@@ -127,6 +127,7 @@ function callerEnvironment(): NameValue[] {
   );
 }
 
+/** The text of a file that the user names; `what` it is, for the error. Throws CliError `input`. */
 export function inputText(path: string, what: string): string {
   try {
     return readFileSync(path, 'utf8');

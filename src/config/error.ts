@@ -8,4 +8,5 @@ export type ConfigErrorCode =
   /** Two files of one folder define the same thing. */
   | 'conflict';
 
+/** A file of the configuration cannot be used. */
 export class ConfigError extends DomainError<ConfigErrorCode> {}

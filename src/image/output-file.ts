@@ -45,6 +45,7 @@ export async function writeOutput<T>(
   }
 }
 
+/** The error for an output that is there already. */
 export function exists(output: string): ImageError {
   return new ImageError('exists', `cannot write ${output}: it exists; use --overwrite`);
 }

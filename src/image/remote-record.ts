@@ -31,6 +31,7 @@ export function readRemote(
   return image && { record, image };
 }
 
+/** Keeps what is known of a URL, for the next fetch of it. */
 export function writeRemote(store: Store, record: RemoteRecord): void {
   ensureFolder(folderOf(store), 0o700);
   writeFileAtomic(recordPath(store, record.url), JSON.stringify(record), 0o600);

@@ -59,6 +59,7 @@ export function parsePullPolicy(text: string): PullPolicy {
   );
 }
 
+/** Whether images may be fetched with these options, or only be found in the store. */
 export function canFetch(options: ResolveOptions): options is FetchOptions {
   return options.client !== undefined;
 }

@@ -32,6 +32,7 @@ export function quoteName(name: string): string {
   );
 }
 
+/** Whether it is one of the two blocks that end an archive: tar(5). */
 export function isZeroBlock(block: Buffer): boolean {
   return block.every((byte) => byte === 0);
 }

@@ -101,6 +101,7 @@ function hmacAnswer(
 
 export const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
+/** An answer of text; `status` is that of HTTP. */
 export function plain(status: number, body: string): Answer {
   return { status, type: 'text/plain; charset=us-ascii', body };
 }

@@ -106,10 +106,12 @@ function quoted(name: string): string {
   throw new NetError('firewall', `cannot guard the interface ${JSON.stringify(name)}: rename it`);
 }
 
+/** The family of an address, as nft(8) calls it. */
 export function familyOf(address: string): 'ip' | 'ip6' {
   return address.includes(':') ? 'ip6' : 'ip';
 }
 
+/** The address in `ADDRESS/PREFIX`. */
 export function addressOf(cidr: string): string {
   return cidr.split('/', 1)[0] ?? cidr;
 }

@@ -18,6 +18,7 @@ export interface NetworkInfo {
   readonly mask?: string;
 }
 
+/** Writes the net-info.json of a pod: an entry for each network, in their order. */
 export function writeNetworkInfo(
   podFolder: string,
   members: readonly { readonly attachment: Attachment; readonly result: AttachmentResult }[],

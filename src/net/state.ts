@@ -33,6 +33,7 @@ function parsed(text: string): Attachment | undefined {
   }
 }
 
+/** Removes the record of an attachment; none may be there. */
 export function forgetAttachment(podFolder: string, file: string): void {
   rmSync(pathOf(podFolder, file), { force: true });
 }

@@ -49,6 +49,7 @@ function lastErrno(): string {
   return name ?? `errno ${errno}`;
 }
 
+/** The result of a system call that has not failed; throws SyscallError, by errno, for one that has. */
 export function check(result: number, call: string, subject: string): number {
   if (result >= 0) return result;
   throw new SyscallError(call, subject, lastErrno());

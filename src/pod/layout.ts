@@ -12,10 +12,12 @@ export const GROUPS = [
 
 export type Group = (typeof GROUPS)[number];
 
+/** Where the pods of a group are. */
 export function groupFolder(dataDir: string, group: Group): string {
   return `${dataDir}/pods/${group}`;
 }
 
+/** Where a pod is while it belongs to a group. */
 export function podFolder(dataDir: string, group: Group, uuid: string): string {
   return `${dataDir}/pods/${group}/${uuid}`;
 }

@@ -38,6 +38,7 @@ export function readPodManifest(podFolder: string): PodManifest {
   return storedPodManifest(complete ?? readFileSync(`${podFolder}/${POD_FILES.manifest}`, 'utf8'));
 }
 
+/** The manifest of an app's image, as it was when the pod was prepared. */
 export function readAppImageManifest(podFolder: string, app: string): ImageManifest {
   return storedImageManifest(readFileSync(`${podFolder}/appsinfo/${app}/manifest`, 'utf8'));
 }

@@ -16,6 +16,7 @@ export const STAYS = [
 /** An app, as far as the names of its units go. */
 type Named = { readonly process: { readonly name: string } };
 
+/** The unit that runs the event handlers of an app. */
 export function handlers(app: Named): string {
   return `rkt_handlers_${app.process.name}.service`;
 }

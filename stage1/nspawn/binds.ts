@@ -128,6 +128,7 @@ function devices(places: Places, userNamespace: boolean): Bind[] {
   ];
 }
 
+/** The mount of a volume in an app's root. Throws Stage1Error `app-setup` where that would hide the root. */
 export function volumeBind(places: Places, { id, volume, target, readOnly }: AppMount): Bind {
   const place = isFolderVolume(volume) ? places.folder(target) : places.file(target);
   if (place === '/')

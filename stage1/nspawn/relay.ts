@@ -30,6 +30,7 @@ export function writesAgain(pod: PodManifest, { eventHandlers }: App): boolean {
   return isMutable || eventHandlers.some(({ name }) => name === 'post-stop');
 }
 
+/** An app as the relay has it; `again`: more may come when its main process has ended. */
 export function relayedApp(
   { name, uid, gid }: AppProcess,
   image: ImageManifest,
