@@ -1,3 +1,4 @@
+import { type Code, code, headers, headersSize, PAGE } from './elf.ts';
 import { Stage1Error } from './error.ts';
 
 /** One system call. A text becomes the address of its C string, bytes become their own address. */
@@ -72,18 +73,12 @@ export function enterProgram(steps: readonly Step[]): Buffer {
   });
   const content = Buffer.concat([table, ...data.parts]);
   const file = Buffer.alloc(PAGE + content.length);
-  file.write('\x7fELF\x02\x01\x01', 'latin1');
-  file.writeUInt16LE(2, 16); // e_type: ET_EXEC
-  file.writeUInt16LE(machine, 18);
-  file.writeUInt32LE(1, 20); // e_version
-  file.writeBigUInt64LE(BigInt(CODE + HEADERS), 24); // e_entry
-  file.writeBigUInt64LE(64n, 32); // e_phoff
-  file.writeUInt16LE(64, 52); // e_ehsize
-  file.writeUInt16LE(56, 54); // e_phentsize
-  file.writeUInt16LE(3, 56); // e_phnum
-  segment(file, 0, { flags: 5, at: 0, address: CODE, size: HEADERS + bytes.length });
-  segment(file, 1, { flags: 4, at: PAGE, address: STEPS, size: content.length });
-  segment(file, 2, { flags: 6, at: 0, address: SCRATCH, size: 0, memory: 4096 });
+  const segments = [
+    { flags: 5, at: 0, address: CODE, size: HEADERS + bytes.length },
+    { flags: 4, at: PAGE, address: STEPS, size: content.length },
+    { flags: 6, at: 0, address: SCRATCH, size: 0, memory: 4096 },
+  ] as const;
+  headers(machine, segments).copy(file);
   bytes.copy(file, HEADERS);
   content.copy(file, PAGE);
   return file;
@@ -101,9 +96,9 @@ export function failedStep(report: Buffer): { index: number; errno: number } | u
   };
 }
 
-/** Addresses of the segments, and the size of the largest page of either processor. */
-const [CODE, STEPS, PAGE] = [0x40_0000, 0x50_0000, 0x1_0000];
-const HEADERS = 64 + 3 * 56;
+/** Addresses of the segments. */
+const [CODE, STEPS] = [0x40_0000, 0x50_0000];
+const HEADERS = headersSize(3);
 /** Eight words: number, flags, six arguments. */
 const STEP = 64;
 const [MAY_FAIL, FORKS] = [1, 2];
@@ -141,33 +136,6 @@ class DataSegment {
     this.#end += bytes.length + padding.length;
     return address;
   }
-}
-
-interface Segment {
-  readonly flags: number;
-  readonly at: number;
-  readonly address: number;
-  readonly size: number;
-  readonly memory?: number;
-}
-
-/** A program header: elf(5). */
-function segment(file: Buffer, index: number, { flags, at, address, size, memory }: Segment): void {
-  const header = 64 + index * 56;
-  file.writeUInt32LE(1, header); // p_type: PT_LOAD
-  file.writeUInt32LE(flags, header + 4); // 4 readable, 2 writable, 1 executable
-  file.writeBigUInt64LE(BigInt(at), header + 8);
-  file.writeBigUInt64LE(BigInt(address), header + 16);
-  file.writeBigUInt64LE(BigInt(address), header + 24);
-  file.writeBigUInt64LE(BigInt(size), header + 32);
-  file.writeBigUInt64LE(BigInt(memory ?? size), header + 40);
-  file.writeBigUInt64LE(BigInt(PAGE), header + 48);
-}
-
-interface Code {
-  /** e_machine: elf(5). */
-  readonly machine: number;
-  readonly bytes: Buffer;
 }
 
 function codeOf(arch: string): Code {
@@ -273,12 +241,3 @@ const ARM64: Code = {
     a8 0b 80 d2               mov x8,#93              exit
     01 00 00 d4               svc #0`),
 };
-
-/** The bytes at the start of each line. */
-function code(listing: string): Buffer {
-  const bytes = listing
-    .trim()
-    .split('\n')
-    .flatMap((line) => line.trim().split('  ', 1));
-  return Buffer.from(bytes.join('').replaceAll(' ', ''), 'hex');
-}

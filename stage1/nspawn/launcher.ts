@@ -1,6 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NameValue } from '../../src/appc/index.ts';
+import { type Code, code, headers, headersSize } from '../../src/stage1/elf.ts';
 import type { Bind } from './service.ts';
 
 /**
@@ -34,16 +35,10 @@ export function launched(
 export function launcherBind(stage1Root: string, target: string): Bind {
   const path = '/rkt/launcher';
   mkdirSync(join(stage1Root, 'rkt'), { recursive: true, mode: 0o755 });
-  writeFileSync(join(stage1Root, path), elf(process.arch === 'arm64' ? ARM64 : X64), {
+  writeFileSync(join(stage1Root, path), executable(process.arch === 'arm64' ? ARM64 : X64), {
     mode: 0o755,
   });
   return { source: path, target, readOnly: true };
-}
-
-interface Code {
-  /** e_machine: elf(5). */
-  readonly machine: number;
-  readonly bytes: Buffer;
 }
 
 /**
@@ -94,35 +89,9 @@ const ARM64: Code = {
     01 00 00 d4           svc #0`),
 };
 
-/** The bytes at the start of each line. */
-function code(listing: string): Buffer {
-  const bytes = listing
-    .trim()
-    .split('\n')
-    .flatMap((line) => line.trim().split('  ', 1))
-    .join(' ');
-  return Buffer.from(bytes.replaceAll(' ', ''), 'hex');
-}
-
-/** The smallest executable for the code: one header, one segment, which is the whole file. elf(5) */
-function elf({ machine, bytes }: Code): Buffer {
-  const [base, headers] = [0x40_0000n, 64 + 56];
-  const file = Buffer.alloc(headers);
-  file.write('\x7fELF\x02\x01\x01', 'latin1');
-  file.writeUInt16LE(2, 16); // e_type: ET_EXEC
-  file.writeUInt16LE(machine, 18);
-  file.writeUInt32LE(1, 20); // e_version
-  file.writeBigUInt64LE(base + BigInt(headers), 24); // e_entry
-  file.writeBigUInt64LE(64n, 32); // e_phoff
-  file.writeUInt16LE(64, 52); // e_ehsize
-  file.writeUInt16LE(56, 54); // e_phentsize
-  file.writeUInt16LE(1, 56); // e_phnum
-  file.writeUInt32LE(1, 64); // p_type: PT_LOAD
-  file.writeUInt32LE(5, 68); // p_flags: readable, executable
-  file.writeBigUInt64LE(base, 80); // p_vaddr
-  file.writeBigUInt64LE(base, 88); // p_paddr
-  file.writeBigUInt64LE(BigInt(headers + bytes.length), 96); // p_filesz
-  file.writeBigUInt64LE(BigInt(headers + bytes.length), 104); // p_memsz
-  file.writeBigUInt64LE(0x1_0000n, 112); // p_align: the largest page of either processor
-  return Buffer.concat([file, bytes]);
+/** The smallest executable for the code: one segment, which is the whole file. */
+function executable({ machine, bytes }: Code): Buffer {
+  const size = headersSize(1) + bytes.length;
+  const head = headers(machine, [{ flags: 5, at: 0, address: 0x40_0000, size }]);
+  return Buffer.concat([head, bytes]);
 }
