@@ -231,7 +231,7 @@ function firstResolvers(
   const [first, ...others] = members.filter(({ result }) => result.dns.nameservers.length > 0);
   for (const { attachment } of others)
     warn(`network "${attachment.network.name}" has resolvers of its own, which are not used`);
-  return first && resolverText(first.attachment.network.name, first.result.dns);
+  return first && resolverText(`from network ${first.attachment.network.name}`, first.result.dns);
 }
 
 function leaveAll(request: JoinRequest, netnsPath: string): void {

@@ -5,6 +5,7 @@ import {
   podManifest,
   serializePodManifest,
 } from '../../appc/index.ts';
+import { versionedName } from '../../appc/versioned-name.ts';
 import { findStored } from '../../image/named.ts';
 import { type ImageReference, parseImageReference } from '../../image/reference.ts';
 import { Store } from '../../image/store.ts';
@@ -46,8 +47,7 @@ export async function run(context: Context): Promise<number> {
 function imageReference(store: Store, key: string, manifest: ImageManifest): string {
   const source = store.get(key)?.source?.reference;
   if (source?.startsWith('docker://')) return source;
-  const version = manifest.labels.find(({ name }) => name === 'version')?.value;
-  const name = version === undefined ? manifest.name : `${manifest.name}:${version}`;
+  const name = versionedName(manifest.name, manifest.labels);
   const reference: ImageReference = parseImageReference(name);
   const leadsHere = reference.kind === 'name' && findStored(store, reference)[0]?.key === key;
   return leadsHere ? name : key;
