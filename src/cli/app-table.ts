@@ -1,5 +1,6 @@
 import type { CommandSpec, FlagSpec } from './command.ts';
-import { formatFlag, imageFlags, noLegendFlag, prepareFlags, startFlags } from './flag-sets.ts';
+import { formatFlag, noLegendFlag, uuidFileSaveFlag } from './flag-sets.ts';
+import { imageFlags, prepareFlags, startFlags } from './pod-flags.ts';
 
 const appFlag: FlagSpec = {
   name: 'app',
@@ -22,12 +23,7 @@ const sandboxFlags: readonly FlagSpec[] = [
     repeatable: true,
     description: 'Forward a port of the host to one of the pod, tcp or udp',
   },
-  {
-    name: 'uuid-file-save',
-    kind: 'value',
-    placeholder: 'FILE',
-    description: "Write the pod's UUID to FILE before anything else",
-  },
+  uuidFileSaveFlag,
   pairs('annotation', 'Add an annotation to the pod'),
   pairs('user-annotation', "Set the pod's user annotations"),
   pairs('user-label', "Set the pod's user labels"),

@@ -1,5 +1,5 @@
 import type { CommandSpec } from './command.ts';
-import { uuidFileFlag } from './flag-sets.ts';
+import { uuidFileFlag, uuidFileSaveFlag } from './flag-sets.ts';
 
 /** Commands for pods that are units. */
 export const unitCommands: readonly CommandSpec[] = [
@@ -11,14 +11,7 @@ export const unitCommands: readonly CommandSpec[] = [
     description: [
       'Runs the pod of a pod file (FILE.pod, see rkt-pod(5)) or of a pod manifest (FILE.json), as rkt run does. NAME stands for the file NAME.pod, or else NAME.json, in the folder pods of the local configuration, which is /etc/rkt/pods. It is what units of pods run: rkt-pod@NAME.service, and NAME.service for each pod file.',
     ],
-    flags: [
-      {
-        name: 'uuid-file-save',
-        kind: 'value',
-        placeholder: 'FILE',
-        description: "Write the pod's UUID to FILE before anything else",
-      },
-    ],
+    flags: [uuidFileSaveFlag],
     operand: 'file',
     operands: [1, 1],
     rootOnly: true,
