@@ -30,22 +30,6 @@ export function hasUnifiedCgroup(): boolean {
   return isUnifiedCgroup() || existsSync('/sys/fs/cgroup/unified/cgroup.controllers');
 }
 
-/** systemd-run(1): what to become in order to become `argv` inside a new scope of machine.slice. */
-export function scopeArgv(unit: string, description: string, argv: readonly string[]): string[] {
-  return [
-    'systemd-run',
-    '--scope',
-    '--quiet',
-    '--collect',
-    '--slice=machine.slice',
-    `--unit=${unit}`,
-    `--description=${description}`,
-    '--property=Delegate=yes',
-    '--',
-    ...argv,
-  ];
-}
-
 /** The absolute path of a program on PATH, or undefined. */
 export function findProgram(name: string): string | undefined {
   const folders = [

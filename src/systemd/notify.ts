@@ -1,17 +1,14 @@
 import { closeSync } from 'node:fs';
 import { check, native } from '../os/syscalls.ts';
+import { unixAddress, unixSocket } from '../os/unix-socket.ts';
 
-const AF_UNIX = 1;
-const SOCK_DGRAM_CLOEXEC = 2 | 0o2000000;
 const MSG_NOSIGNAL_DONTWAIT = 0x4000 | 0x40;
 
 /** Sends one datagram to a socket of unix(7); a path that starts with `@` is an abstract name. */
 export function sendDatagram(path: string, data: Buffer): void {
-  const socket = native('int socket(int domain, int type, int protocol)');
-  const fd = check(socket(AF_UNIX, SOCK_DGRAM_CLOEXEC, 0), 'socket', `for ${path}`);
+  const fd = unixSocket('datagram', path);
   try {
-    const name = Buffer.from(path.startsWith('@') ? `\0${path.slice(1)}` : `${path}\0`);
-    const address = Buffer.concat([Buffer.from(new Uint16Array([AF_UNIX]).buffer), name]);
+    const address = unixAddress(path);
     const send = native(
       'long sendto(int fd, const void *data, size_t size, int flags, const void *address, unsigned int length)',
     );

@@ -2,7 +2,7 @@ import { Variant } from 'dbus-next';
 import type { BusMethod, SystemBus } from './bus.ts';
 import { SystemdError } from './error.ts';
 
-/** Transient units and machines: org.freedesktop.systemd1(5), org.freedesktop.machine1(5). */
+/** Transient services: org.freedesktop.systemd1(5). */
 
 const MANAGER = {
   destination: 'org.freedesktop.systemd1',
@@ -11,17 +11,6 @@ const MANAGER = {
 };
 
 type Property = readonly [name: string, signature: string, value: unknown];
-
-/** Moves this process into a new scope of machine.slice. */
-export async function startScope(bus: SystemBus, name: string, description: string): Promise<void> {
-  await startUnit(bus, name, [
-    ['Description', 's', description],
-    ['Slice', 's', 'machine.slice'],
-    ['Delegate', 'b', true],
-    ['CollectMode', 's', 'inactive-or-failed'],
-    ['PIDs', 'au', [process.pid]],
-  ]);
-}
 
 /** What a service of its own needs to run a pod: its main process is to become the pod. */
 export interface PodService {
@@ -115,21 +104,4 @@ export async function unitProperty(
   };
   const [value] = await bus.call(get, 'ss', [`org.freedesktop.systemd1.${type}`, name]);
   return value instanceof Variant ? value.value : undefined;
-}
-
-/** Makes a process known to machined as the machine `rkt-UUID`. */
-export async function registerMachine(
-  bus: SystemBus,
-  uuid: string,
-  leader: number,
-  root: string,
-): Promise<void> {
-  const method = {
-    destination: 'org.freedesktop.machine1',
-    path: '/org/freedesktop/machine1',
-    interface: 'org.freedesktop.machine1.Manager',
-    member: 'RegisterMachine',
-  };
-  const id = Buffer.from(uuid.replaceAll('-', ''), 'hex');
-  await bus.call(method, 'sayssus', [`rkt-${uuid}`, id, 'rkt', 'container', leader, root]);
 }

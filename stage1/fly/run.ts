@@ -19,6 +19,7 @@ import {
 } from '../../src/stage1/pod-files.ts';
 import { appSection, planProcess } from '../../src/stage1/process.ts';
 import { supervision } from '../../src/systemd/host.ts';
+import { registerMachine, requestScope } from '../../src/systemd/scope.ts';
 import { applyIsolators, checkIsolators } from './isolators.ts';
 
 /**
@@ -58,7 +59,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   // The root alone: what is mounted in it stays as it is.
   if (app.readOnlyRootFS) mount('none', root, '', MS.BIND | MS.REMOUNT | MS.RDONLY | MS.NODEV);
   symlinkSync('fly', join(pod.folder, POD_FILES.flavor));
-  if (supervision() !== 'none') await joinSystemd(pod);
+  if (supervision() !== 'none') joinSystemd(pod);
   writeFileSync(join(pod.folder, 'pgid'), `${process.pid}\n`, { mode: 0o640 });
   writeFileSync(join(pod.folder, POD_FILES.pid), `${process.pid}\n`, { mode: 0o640 });
   const ready = join(pod.folder, POD_FILES.ready);
@@ -146,15 +147,8 @@ function mountVolume(root: string, { volume, target, readOnly }: AppMount): void
 }
 
 /** A scope of machine.slice unless this is a unit's process, and an entry with machined. */
-async function joinSystemd(pod: Stage1Pod): Promise<void> {
-  const { SystemBus } = await import('../../src/systemd/bus.ts');
-  const { registerMachine, startScope } = await import('../../src/systemd/units.ts');
-  const bus = await SystemBus.connect();
-  try {
-    if (supervision() === 'scope')
-      await startScope(bus, `rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`);
-    await registerMachine(bus, pod.uuid, process.pid, pod.folder);
-  } finally {
-    bus.close();
-  }
+function joinSystemd(pod: Stage1Pod): void {
+  if (supervision() === 'scope')
+    requestScope(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`).join();
+  registerMachine(pod.uuid, pod.folder);
 }

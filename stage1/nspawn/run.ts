@@ -15,9 +15,9 @@ import {
   findProgram,
   hasUnifiedCgroup,
   type Supervision,
-  scopeArgv,
   supervision,
 } from '../../src/systemd/host.ts';
+import { requestScope } from '../../src/systemd/scope.ts';
 import { planService, type ServicePlan } from './app.ts';
 import { enterControllers, planBounds, SETUP, writeSetup } from './bounds.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from './command.ts';
@@ -45,6 +45,11 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const supervisor = supervision();
   const users = options.privateUsers;
   const caller = lookAtCaller(options.interactive, users !== undefined);
+  // What is started above is not the pod's. The rest goes on while systemd makes the scope.
+  const scope =
+    supervisor === 'scope'
+      ? requestScope(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`)
+      : undefined;
   const hostname = options.hostname ?? `rkt-${pod.uuid}`;
   const journal = supervisor !== 'none';
   const resolvers = typeof network === 'string' ? undefined : network.resolvers;
@@ -125,13 +130,11 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   symlinkSync('nspawn', join(pod.folder, POD_FILES.flavor));
   write(pod, POD_FILES.subcgroup, podCgroup(pod.uuid, supervisor));
   if (supervisor === 'none') enterControllers(pod.folder, pod.uuid, bounds);
+  scope?.join();
   // Last of all: with this file the pod counts as started.
   write(pod, POD_FILES.ppid, String(process.pid));
-
-  const command =
-    supervisor === 'scope' ? scopeArgv(`rkt-${pod.uuid}.scope`, `rkt pod ${pod.uuid}`, argv) : argv;
   if (users && typeof network !== 'string') enterNetwork(pod.folder, network.netnsPath);
-  become(command, nspawnEnvironment(nspawn), inherited);
+  become(argv, nspawnEnvironment(nspawn), inherited);
 }
 
 /** The pod's cgroup; without systemd to make one it is made here, and this process moves into it. */

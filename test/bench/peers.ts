@@ -9,7 +9,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { hasUnifiedCgroup, isSystemdHost, scopeArgv } from '../../src/systemd/host.ts';
+import { hasUnifiedCgroup, isSystemdHost } from '../../src/systemd/host.ts';
 import { type NspawnPod, nspawnArgv, nspawnEnvironment } from '../../stage1/nspawn/command.ts';
 import { quoteAll, run, until } from './command.ts';
 import { APP } from './fixtures.ts';
@@ -166,10 +166,16 @@ export function bareNspawn(work: string, dataDir: string, rootfs: string): strin
   };
   const argv = nspawnArgv(pod, 0);
   argv.splice(1, 0, '--bind-ro=/usr');
-  const whole = isSystemdHost() ? scopeArgv(`rkt-${uuid}.scope`, 'bench', argv) : argv;
+  const whole = isSystemdHost() ? [...scope(`rkt-${uuid}.scope`), ...argv] : argv;
   const script = join(work, 'bare-nspawn');
   const exports = Object.entries(nspawnEnvironment(pod)).map((pair) => `export ${pair.join('=')}`);
   const command = quoteAll(whole).replace('/proc/0/fd', () => '/proc/$$/fd');
   writeFileSync(script, `#!/bin/sh\n${exports.join('\n')}\nexec ${command}\n`, { mode: 0o755 });
   return script;
+}
+
+/** What becomes a command inside a new scope: systemd-run(1). */
+function scope(unit: string): string[] {
+  const properties = ['--slice=machine.slice', `--unit=${unit}`, '--property=Delegate=yes'];
+  return ['systemd-run', '--scope', '--quiet', '--collect', ...properties, '--'];
 }

@@ -66,6 +66,24 @@ describe.each(FLAVOURS)('a %s pod from a shell', (flavour, net, flags, processes
   });
 });
 
+test.each(FLAVOURS)(
+  'a %s pod whose scope systemd does not make is not started',
+  async (_, net, flags) => {
+    const uuid = await host.ok(['rkt', 'prepare', ...flags, BOX, '--', 'echo started']);
+    const scope = `rkt-${uuid}.scope`;
+    const other = ['systemd-run', '--quiet', '--scope', `--unit=${scope}`, 'sh', '-c'];
+    const running = host.start([...other, 'echo ready; exec sleep 1000']);
+    await running.printed(/ready/);
+    const run = ['sh', '-c', '"$@"; exit $?', 'sh', 'rkt', 'run-prepared', net, uuid];
+    const { code, stdout, stderr } = await host.run(run);
+    expect([code, stdout]).toEqual([254, '']);
+    expect(stderr).toMatch(new RegExp(`^rkt: run-prepared: cannot start ${scope}: .*\n$`));
+    expect(await state(host, uuid)).toBe('exited');
+    await host.ok(['systemctl', 'stop', scope]);
+    await running.done;
+  },
+);
+
 describe.each(FLAVOURS)('a %s pod as the main process of a unit', (_, net, flags, processes) => {
   const runUnit = (name: string, type: string, script: string) =>
     host.run([

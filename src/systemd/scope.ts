@@ -1,0 +1,102 @@
+import { DirectBus } from './direct-bus.ts';
+import { SystemdError } from './error.ts';
+import { array, bytes, type Put, struct, text, textsIn, uint32, variant } from './wire.ts';
+
+/** Units and machines of a start: org.freedesktop.systemd1(5), org.freedesktop.machine1(5). */
+
+const SYSTEMD = {
+  destination: 'org.freedesktop.systemd1',
+  path: '/org/freedesktop/systemd1',
+  interface: 'org.freedesktop.systemd1.Manager',
+};
+const MACHINED = {
+  destination: 'org.freedesktop.machine1',
+  path: '/org/freedesktop/machine1',
+  interface: 'org.freedesktop.machine1.Manager',
+};
+
+/** A scope that is on its way. */
+export interface RequestedScope {
+  /** Waits until this process is in it. */
+  join(): void;
+}
+
+/**
+ * Has systemd move this process into a new scope of machine.slice, while it goes on with its work.
+ *
+ * @throws SystemdError, as `join` does
+ */
+export function requestScope(name: string, description: string, bus?: string): RequestedScope {
+  const connection = new DirectBus(bus);
+  connection.subscribe(
+    `type='signal',sender='${SYSTEMD.destination}',path='${SYSTEMD.path}',interface='${SYSTEMD.interface}',member='JobRemoved',arg2='${name}'`,
+  );
+  connection.send({
+    ...SYSTEMD,
+    member: 'StartTransientUnit',
+    signature: 'ssa(sv)a(sa(sv))',
+    body: [
+      text(name),
+      text('fail'),
+      array(
+        [
+          property('Description', 's', text(description)),
+          property('Slice', 's', text('machine.slice')),
+          property('Delegate', 'b', uint32(1)),
+          property('CollectMode', 's', text('inactive-or-failed')),
+          property('PIDs', 'au', array([uint32(process.pid)])),
+        ],
+        8,
+      ),
+      array([], 8),
+    ],
+  });
+  return {
+    join() {
+      try {
+        const { body } = connection.wait(({ member }) => member === 'JobRemoved');
+        // uoss: the job, and how it has ended.
+        const result = textsIn(body, 4).at(-1);
+        if (result !== 'done') throw new SystemdError('job-failed', `its job ended as "${result}"`);
+      } catch (error) {
+        throw failed(`start ${name}`, error);
+      } finally {
+        connection.close();
+      }
+    },
+  };
+}
+
+function property(name: string, signature: string, value: Put): Put {
+  return struct(text(name), variant(signature, value));
+}
+
+/** Makes this process known to machined as the machine `rkt-UUID`. */
+export function registerMachine(uuid: string, root: string): void {
+  const connection = new DirectBus();
+  try {
+    const serial = connection.send({
+      ...MACHINED,
+      member: 'RegisterMachine',
+      signature: 'sayssus',
+      body: [
+        text(`rkt-${uuid}`),
+        bytes(Buffer.from(uuid.replaceAll('-', ''), 'hex')),
+        text('rkt'),
+        text('container'),
+        uint32(process.pid),
+        text(root),
+      ],
+    });
+    connection.wait(({ replyTo }) => replyTo === serial);
+  } catch (error) {
+    throw failed(`register rkt-${uuid} with machined`, error);
+  } finally {
+    connection.close();
+  }
+}
+
+function failed(what: string, error: unknown): unknown {
+  if (!(error instanceof SystemdError)) return error;
+  return new SystemdError(error.code, `cannot ${what}: ${error.message}`, error.cause);
+}
