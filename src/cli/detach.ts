@@ -1,7 +1,9 @@
 import { SystemBus } from '../systemd/bus.ts';
+import { SystemdError } from '../systemd/error.ts';
 import { isSystemdHost } from '../systemd/host.ts';
 import { startPodService } from '../systemd/units.ts';
 import type { Context } from './context.ts';
+import { earlyEnd } from './early-end.ts';
 import { CliError } from './error.ts';
 import { startFlagArgv } from './pod-start.ts';
 import type { StartArguments } from './run-args.ts';
@@ -38,7 +40,14 @@ export async function runDetached(
       environment: [],
     });
   } catch (error) {
-    throw new CliError('output', `pod ${uuid} did not start: see "journalctl -u ${name}"`, error);
+    if (!(error instanceof SystemdError) || error.code !== 'job-failed')
+      throw new CliError(
+        'output',
+        `it is not known whether pod ${uuid} has started: see "systemctl status ${name}"`,
+        error,
+      );
+    const why = earlyEnd(context.globals.dataDir, uuid, name);
+    if (why !== undefined) throw new CliError('output', why);
   } finally {
     bus.close();
   }

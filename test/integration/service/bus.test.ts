@@ -15,15 +15,20 @@ import {
 
 const host = await startHost();
 installHelper(host);
-importBox(host);
+/** Its pods are ready when its app says so, which it never does. */
+const NOTIFIER = 'example.org/notifier';
+importBox(host, {
+  name: NOTIFIER,
+  annotations: [{ name: 'appc.io/executor/supports-systemd-notify', value: 'true' }],
+});
 
 /** Ends with 7 when it is told to. */
 const SCRIPT = 'trap "exit 7" TERM; while :; do sleep 0.1; done';
 
 /** Starts a pod of the box by the API; gives its UUID and its object. */
-async function runPod(script: string): Promise<{ uuid: string; path: string }> {
+async function runPod(script: string, image = BOX): Promise<{ uuid: string; path: string }> {
   const options = ['2', 'net', 'as', '1', 'none', 'arguments', 'aas', '1', '1', script];
-  const [uuid, path] = await answer(host, 'RunPod', ['sasa{sv}', '', '1', BOX, ...options]);
+  const [uuid, path] = await answer(host, 'RunPod', ['sasa{sv}', '', '1', image, ...options]);
   return { uuid: String(uuid), path: String(path) };
 }
 
@@ -69,7 +74,8 @@ describe.each(BUSES)('with %s,', (bus) => {
 
     test('knows its image', async () => {
       const [images] = await answer(host, 'ListImages', ['a{sv}', '0']);
-      const [[id, name, , size, , path] = []] = images as string[][];
+      const [id, name, , size, , path] =
+        (images as string[][]).find((each) => each[1] === BOX) ?? [];
       expect(name).toBe(BOX);
       expect(Number(size)).toBeGreaterThan(1000);
       expect(await property(host, String(path), 'Image', 'ID')).toBe(id);
@@ -109,6 +115,34 @@ print(call('Ping', interface='org.freedesktop.DBus.Peer'))`,
       await answer(host, 'Remove', ['a{sv}', '0'], { path, iface: 'Pod' });
       const gone = await call(host, 'GetManifest', [], { path, iface: 'Pod' });
       expect(gone.stderr).toMatch(/no object|Unknown object/);
+    });
+
+    test('that ends well before it is ready is answered by its path', async () => {
+      const { path } = await runPod('exit 0', NOTIFIER);
+      expect(await property(host, path, 'Pod', 'State')).toBe('exited');
+    });
+
+    test('that ends otherwise before it is ready is told by its exit', async () => {
+      const failure = await runPod('exit 7', NOTIFIER).catch(String);
+      expect(failure).toMatch(
+        /pod \S{36} ended before it was ready: app "notifier" ended with 7: see /,
+      );
+    });
+
+    test('that cannot be started is told by the reason, and is still there', async () => {
+      const [[id] = []] = (await answer(host, 'ListImages', ['a{sv}', '0']))[0] as string[][];
+      const app = { exec: ['/bin/sh'], user: 'ghost', group: '0' };
+      const manifest = {
+        acVersion: '0.8.11',
+        acKind: 'PodManifest',
+        apps: [{ name: 'box', image: { id }, app }],
+      };
+      const words = ['sasa{sv}', JSON.stringify(manifest), '0', '1', 'net', 'as', '1', 'none'];
+      const { stderr } = await call(host, 'RunPod', words);
+      expect(stderr).toContain('could not be started: cannot find the user "ghost" of app "box"');
+      const [, uuid = ''] = /Pod (\S{36}) could/.exec(stderr) ?? [];
+      const path = `/io/rkt/Rkt1/pod/${uuid.replaceAll('-', '_')}`;
+      expect(await property(host, path, 'Pod', 'State')).toBe('exited');
     });
 
     test('is prepared, found by the beginning of its UUID, and run later', async () => {
