@@ -14,7 +14,7 @@ export async function makePacks(entry, options) {
   const main = [...modules.values()].find((module) => module.isEntry);
   const contents = [...packContents(modules, main.name)];
   return {
-    executable: `#!/usr/bin/env node\n(${start})(${JSON.stringify(main.name)},${quickJoin});\n`,
+    executable: `#!/usr/bin/env node\n(${refuseOldNode})();\n(${start})(${JSON.stringify(main.name)},${quickJoin});\n`,
     packs: new Map(contents.map(([name, inside]) => [name, pack(modules, inside)])),
   };
 }
@@ -132,6 +132,15 @@ function pack(modules, names) {
   return `({${functions.join(',\n')}})\n`.replace(/[^\0-\x7f]/g, escaped);
 }
 
+/** An older Node would fail somewhere, with a stack. It has to understand the executable to say so: ES2019. */
+function refuseOldNode() {
+  if (Number.parseInt(process.versions.node, 10) >= 20) return;
+  console.error(
+    `rkt: Node 20 or newer is needed, and ${process.execPath} is ${process.version}: install a newer package nodejs`,
+  );
+  process.exit(254);
+}
+
 /**
  * The executable: defines the modules of packs and runs each when it is first required. What several
  * packs hold runs once: the pack that is loaded first has defined it.
@@ -153,7 +162,7 @@ function start(entry, quickJoin) {
     const cachedData = cacheOf(name);
     const script = new Script(readFileSync(filename, 'latin1'), { filename, cachedData });
     const pack = script.runInThisContext();
-    for (const one in pack) defined[one] ??= pack[one];
+    for (const one in pack) if (!defined[one]) defined[one] = pack[one];
   };
   // Some of Node's own modules take many milliseconds to load, and most starts use few of them.
   // Those that are a function or class themselves cannot be stood in for.
@@ -163,7 +172,7 @@ function start(entry, quickJoin) {
       {},
       {
         get: (_, member) => {
-          module ??= require(wanted);
+          if (!module) module = require(wanted);
           return module[member];
         },
       },

@@ -53,12 +53,12 @@ export async function buildPackages(
   sources: string,
   target: string,
   kinds: readonly ('deb' | 'rpm')[],
-  umask = '022',
+  { umask = '022', env = {} }: { umask?: string; env?: Readonly<Record<string, string>> } = {},
 ): Promise<{ deb: string; rpm: string }> {
   const script = 'umask "$1"; shift; exec packaging/package "$@"';
   const { stdout } = await run('sh', ['-c', script, 'sh', umask, ...kinds], {
     cwd: sources,
-    env: { ...process.env, PACKAGES: target, SOURCE_DATE_EPOCH: '1700000000' },
+    env: { ...process.env, PACKAGES: target, SOURCE_DATE_EPOCH: '1700000000', ...env },
   });
   const made = stdout.split('\n');
   const of = (kind: string): string => made.find((path) => path.endsWith(`.${kind}`)) ?? '';

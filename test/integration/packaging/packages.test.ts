@@ -1,15 +1,25 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { transform } from 'esbuild';
 import { beforeAll, expect, test } from 'vitest';
-import { BUILDING, buildPackages, copySources, run, scratchFolder } from './build.ts';
+import {
+  BUILDING,
+  buildPackages,
+  checkoutVersion,
+  copySources,
+  run,
+  scratchFolder,
+} from './build.ts';
 
 const scratch = scratchFolder();
 const here = join(scratch, 'sources');
+const installed = join(scratch, 'installed');
 let built: { deb: string; rpm: string };
 
 beforeAll(async () => {
   await copySources(here);
   built = await buildPackages(here, join(scratch, 'packages'), ['deb', 'rpm']);
+  await run('dpkg-deb', ['--extract', built.deb, installed]);
 }, BUILDING);
 
 interface Entry {
@@ -27,11 +37,14 @@ async function inDeb(): Promise<Entry[]> {
 }
 
 test(
-  'another checkout, with another umask, makes the same bytes',
+  'another checkout, with another umask, time zone, language and disk, makes the same bytes',
   async () => {
     const there = join(scratch, 'some/where/else');
     await copySources(there, here);
-    const again = await buildPackages(there, join(scratch, 'again'), ['deb', 'rpm'], '077');
+    const again = await buildPackages(there, join(scratch, 'again'), ['deb', 'rpm'], {
+      umask: '077',
+      env: { TZ: 'Pacific/Chatham', LC_ALL: 'C', TMPDIR: '/dev/shm' },
+    });
     for (const kind of ['deb', 'rpm'] as const)
       expect(readFileSync(again[kind]).equals(readFileSync(built[kind])), kind).toBe(true);
   },
@@ -107,6 +120,71 @@ test('both need the node and the container tools of the distribution', async () 
   const { stdout: rpm } = await run('rpm', ['-qp', '--requires', built.rpm]);
   expect(rpm).toMatch(/^nodejs >= 20$/m);
   expect(rpm).toMatch(/^systemd-container$/m);
+});
+
+test('both name the libraries of the native module', async () => {
+  const { stdout: dynamic } = await run('objdump', [
+    '--private-headers',
+    join(installed, 'usr/lib/rkt/node_modules/koffi/koffi.node'),
+  ]);
+  const needed = [...dynamic.matchAll(/NEEDED +(lib(?!m\.)\S+)/g)].map(([, name]) => name ?? '');
+  const { stdout: rpm } = await run('rpm', ['-qp', '--requires', built.rpm]);
+  expect(rpm.match(/^lib.*\.so\S*(?=\(\)\(64bit\)$)/gm)?.sort()).toEqual(needed.sort());
+  const debian: Record<string, string> = {
+    'libc.so.6': 'libc6',
+    'libgcc_s.so.1': 'libgcc-s1',
+    'libstdc++.so.6': 'libstdc++6',
+  };
+  const { stdout: deb } = await run('dpkg-deb', ['--field', built.deb, 'Depends']);
+  for (const name of needed) expect(deb.split(/[ ,\n]+/)).toContain(debian[name]);
+});
+
+test('an alpha comes before the release, for both package managers', async () => {
+  const { stdout: deb } = await run('dpkg-deb', ['--field', built.deb, 'Version']);
+  const { stdout: rpm } = await run('rpm', ['-qp', '--queryformat=%{VERSION}', built.rpm]);
+  const release = checkoutVersion.replace(/-.*/, '');
+  const next = release.replace(/\d+$/, (patch) => `${Number(patch) + 1}`);
+  for (const [version, order] of [
+    [release, checkoutVersion === release ? 'eq' : 'lt'],
+    [next, 'lt'],
+  ] as const) {
+    await run('dpkg', ['--compare-versions', deb.trim(), order, version]);
+    const compare = `%{lua: print(rpm.vercmp('${rpm}', '${version}'))}`;
+    const { stdout } = await run('rpm', ['--eval', compare]);
+    expect(stdout.trim()).toBe(order === 'lt' ? '-1' : '0');
+  }
+});
+
+test('an older node is told in a line what rkt needs, in words that it understands', async () => {
+  const rkt = join(installed, 'usr/lib/rkt/rkt');
+  const pretend = join(scratch, 'older.cjs');
+  writeFileSync(
+    pretend,
+    `Object.defineProperty(process, 'version', { value: 'v18.20.4' });
+     Object.defineProperty(process, 'versions', { value: { node: '18.20.4' } });`,
+  );
+  await expect(run(process.execPath, ['--require', pretend, rkt, 'version'])).rejects.toMatchObject(
+    {
+      code: 254,
+      stderr: `rkt: Node 20 or newer is needed, and ${process.execPath} is v18.20.4: install a newer package nodejs\n`,
+    },
+  );
+  const text = readFileSync(rkt, 'utf8');
+  const { code: now } = await transform(text);
+  expect((await transform(text, { target: 'es2019' })).code).toBe(now);
+});
+
+test('both say which licences there are', async () => {
+  const texts = readFileSync(join(installed, 'usr/share/doc/rkt/third-party.txt'), 'utf8');
+  const found = new Set(
+    [...texts.matchAll(/^-+\n\S+ \d\S* \((.*)\)$/gm)].map(([, name]) => name ?? ''),
+  );
+  expect(found.size).toBeGreaterThan(3);
+  const { stdout: rpm } = await run('rpm', ['-qp', '--queryformat=%{LICENSE}', built.rpm]);
+  const names = new Set([...found].map((name) => name.replace('LGPL-3.0+', 'LGPL-3.0-or-later')));
+  expect(new Set(rpm.split(' AND '))).toEqual(names.add('Apache-2.0'));
+  const debian = readFileSync(join(installed, 'usr/share/doc/rkt/copyright'), 'utf8');
+  for (const name of found) expect(debian).toContain(name.replace('LGPL-3.0+', 'LGPL-3+'));
 });
 
 test('every package whose code is built in is named with its licence', async () => {
