@@ -46,8 +46,7 @@ export async function runDetached(
         `it is not known whether pod ${uuid} has started: see "systemctl status ${name}"`,
         error,
       );
-    const why = earlyEnd(context.globals.dataDir, uuid, name);
-    if (why !== undefined) throw new CliError('output', why);
+    throw new CliError('output', earlyEnd(context.globals.dataDir, uuid, name));
   } finally {
     bus.close();
   }

@@ -3,17 +3,11 @@ import { podInfo } from '../pod/info.ts';
 import { refreshPod } from '../pod/pods.ts';
 import { MESSAGE_IDS } from '../systemd/journal.ts';
 
-/**
- * What became of a pod whose service has failed before it was ready, in one line; undefined when its
- * apps had just done all that they had to.
- */
-export function earlyEnd(dataDir: string, uuid: string, unit: string): string | undefined {
+/** What became of a pod whose service has failed before it was ready, in one line. */
+export function earlyEnd(dataDir: string, uuid: string, unit: string): string {
   const pod = refreshPod(dataDir, uuid);
   const apps = pod ? podInfo(pod).apps : [];
-  const ended = apps.filter(({ exitCode }) => exitCode !== undefined);
-  if (ended.length > 0 && ended.length === apps.length && ended.every((app) => app.exitCode === 0))
-    return undefined;
-  const failed = ended.filter(({ exitCode }) => exitCode !== 0);
+  const failed = apps.filter(({ exitCode = 0 }) => exitCode !== 0);
   const see = `see "journalctl -u ${unit}"`;
   if (failed.length === 0) return reasonOf(uuid) ?? `pod ${uuid} ended before it was ready: ${see}`;
   const exits = failed.map(({ name, exitCode, exitSignal }) =>

@@ -158,7 +158,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "RunPod",
-        "doc": "Prepares a pod and starts it as the transient unit rkt-UUID.service; answers when the pod is ready, or when its apps have all ended with 0 before that; if it ends otherwise the error names the pod and its exit. Options as for PreparePod, and net, dns, dns-search, dns-opt, hosts-entry (as), dns-domain, hostname (s), mds-register (b); pod (s): the UUID of a prepared pod, instead of manifest and images.",
+        "doc": "Prepares a pod and starts it as the transient unit rkt-UUID.service; answers when the pod is ready; if it ends before that the error names the pod, and its exit or the reason. Options as for PreparePod, and net, dns, dns-search, dns-opt, hosts-entry (as), dns-domain, hostname (s), mds-register (b); pod (s): the UUID of a prepared pod, instead of manifest and images.",
         "action": "io.rkt.Rkt1.run-pod",
         "in": [
           {

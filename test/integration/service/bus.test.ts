@@ -117,7 +117,7 @@ print(call('Ping', interface='org.freedesktop.DBus.Peer'))`,
       expect(gone.stderr).toMatch(/no object|Unknown object/);
     });
 
-    test('that ends well before it is ready is answered by its path', async () => {
+    test('whose app ends with 0 without being ready is answered by its path', async () => {
       const { path } = await runPod('exit 0', NOTIFIER);
       expect(await property(host, path, 'Pod', 'State')).toBe('exited');
     });
