@@ -32,8 +32,8 @@ export const helperRules: ReadonlyMap<string, HelperRule> = new Map<string, Help
   ['fetch', fetch],
   ['image fetch', fetch],
   ['gc', { ...pods, group: true, flags: ['grace-period', 'expire-prepared'], kind: 'gc' }],
-  ['image rm', { ...images, flags: [] }],
-  ['image gc', { ...images, flags: ['grace-period'] }],
+  ['image rm', { ...images, flags: ['format'] }],
+  ['image gc', { ...images, flags: ['grace-period', 'format'] }],
   ['stop', { ...pods, flags: ['force', 'timeout'] }],
   ['rm', { ...pods, flags: [] }],
 ]);

@@ -213,11 +213,12 @@ export const imageCommands: readonly CommandSpec[] = [
     path: 'image verify',
     group: 'Images',
     summary: 'Verify stored images, and repair them',
-    usage: 'IMAGE...',
+    usage: '[FLAGS] IMAGE...',
     description: [
       'Hashes the stored bytes again and compares the unpacked files with them. Files that differ are unpacked again. The exit status is 254 when something could not be repaired.',
+      'In JSON it is a list of those that are right now, each with id, name, and repaired, a list of what was wrong; of the others stderr tells.',
     ],
-    flags: [],
+    flags: [formatFlag],
     operand: 'image',
     operands: [1, Number.POSITIVE_INFINITY],
     rootOnly: true,
@@ -230,6 +231,7 @@ export const imageCommands: readonly CommandSpec[] = [
     usage: '[FLAGS]',
     description: [
       'Removes images that were not used for the grace period, and files of images that nothing needs. What a pod needs stays, whether it runs, has ended or is only prepared.',
+      'In JSON it is an object of what was removed: images, a list with id and name, and trees, the ids of unpacked files that nothing needed.',
     ],
     flags: [
       {
@@ -239,6 +241,7 @@ export const imageCommands: readonly CommandSpec[] = [
         default: '24h',
         description: 'How long an image is kept after its last use',
       },
+      formatFlag,
     ],
     rootOnly: true,
     load: () => import('./commands/image-gc.ts'),
@@ -247,9 +250,12 @@ export const imageCommands: readonly CommandSpec[] = [
     path: 'image rm',
     group: 'Images',
     summary: 'Remove images from the store',
-    usage: 'IMAGE...',
-    description: ['IMAGE is a key, the start of one, or the name of a stored image.'],
-    flags: [],
+    usage: '[FLAGS] IMAGE...',
+    description: [
+      'IMAGE is a key, the start of one, or the name of a stored image.',
+      'In JSON it is a list of what was removed, each with id and name.',
+    ],
+    flags: [formatFlag],
     operand: 'image',
     operands: [1, Number.POSITIVE_INFINITY],
     load: () => import('./commands/image-rm.ts'),

@@ -1,5 +1,5 @@
 import type { CommandSpec } from './command.ts';
-import { appFlag, uuidFileFlag } from './flag-sets.ts';
+import { appFlag, formatFlag, uuidFileFlag } from './flag-sets.ts';
 
 const confinedText =
   "The command has what the app has, and no more: its capabilities, filter of system calls, namespaces, cgroup and limits. With a terminal as input and output it gets one of the pod's own, otherwise pipes. The exit status is that of the command, 128 plus the signal's number if a signal ended it, or 254 when rkt itself failed.";
@@ -61,7 +61,7 @@ export const insideCommands: readonly CommandSpec[] = [
     description: [
       'Connects stdin, stdout and stderr to those of an app that was started with --stdin, --stdout or --stderr=stream or tty behind its image; the output of other apps can be watched. Nothing that was written before is shown, see rkt logs. Several may be attached at once; who does not read is cut off rather than waited for.',
       'The app goes on when the command ends: on a terminal by ctrl-p ctrl-q, or otherwise when its input is closed and only stdin was attached. It ends with exit status 0 when the app has ended.',
-      'MODE is auto (all that there is), list (print what there is, a line each), or a list of stdin, stdout and stderr, or tty, tty-in and tty-out.',
+      'MODE is auto (all that there is), list (print what there is, a line each, or in JSON a list of names), or a list of stdin, stdout and stderr, or tty, tty-in and tty-out.',
     ],
     flags: [
       appFlag,
@@ -85,6 +85,7 @@ export const insideCommands: readonly CommandSpec[] = [
         kind: 'bool',
         description: "End the app's stdin at the end of the input, for good",
       },
+      { ...formatFlag, description: `${formatFlag.description}, with --mode=list` },
     ],
     operand: 'pod',
     operands: [1, 1],

@@ -1,4 +1,5 @@
 import { findStored } from '../image/named.ts';
+import { imageTitle } from '../image/publish.ts';
 import { parseNameReference } from '../image/reference.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { CliError } from './error.ts';
@@ -14,4 +15,9 @@ export function storedImage(store: Store, text: string): StoredImage {
   const [image] = findStored(store, parseNameReference(text));
   if (image) return image;
   throw new CliError('input', `image "${text}" is not in the store (see rkt image list)`);
+}
+
+/** An image in JSON, named as `rkt image list` does. */
+export function imageJson(image: StoredImage): { id: string; name: string } {
+  return { id: image.key, name: imageTitle(image) };
 }

@@ -5,17 +5,21 @@ import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { KeyWatch, parseDetachKeys } from '../detach-keys.ts';
 import { flagError } from '../error.ts';
+import { jsonFormat, jsonText } from '../output.ts';
 
 /** Connects the caller's streams to those of a running app, until either end has enough. */
 export async function run(context: Context): Promise<number> {
   const { args, flags, globals, stdout } = context;
   const mode = flags.value('mode') ?? 'auto';
   const wanted = mode === 'list' || mode === 'auto' ? undefined : endpointsOf(mode);
+  const format = jsonFormat(flags);
+  if (format && mode !== 'list') throw flagError('format', 'goes with --mode=list only');
   const keys = parseDetachKeys(flags.value('detach-keys') ?? '');
   const pod = findPod(globals.dataDir, args[0] ?? '');
   const attachment = await Attachment.open(globals.dataDir, pod, flags.value('app'));
   if (mode === 'list') {
-    for (const name of await attachment.list()) stdout.write(`${name}\n`);
+    const names = await attachment.list();
+    stdout.write(format ? jsonText(names, format) : names.map((name) => `${name}\n`).join(''));
     return 0;
   }
   const endpoints = wanted ?? endpointsOf((await attachment.list()).join(','));

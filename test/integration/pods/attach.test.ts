@@ -32,6 +32,10 @@ describe('rkt attach to streams', () => {
   test('lists them', async () => {
     const pod = await started(ECHO, STREAMS);
     expect(await box.ok(['attach', '--mode=list', pod.uuid])).toBe('stderr\nstdin\nstdout\n');
+    const json = await box.ok(['attach', '--mode=list', '--format=json', pod.uuid]);
+    expect(json).toBe('["stderr","stdin","stdout"]\n');
+    const { code, stderr } = await box.local.rkt(['attach', '--format=json', pod.uuid]);
+    expect([code, stderr]).toEqual([254, expect.stringContaining('goes with --mode=list only')]);
     await box.ok(['stop', pod.uuid]);
   });
 

@@ -99,3 +99,44 @@ it('rm of an unknown image makes no data folder', async () => {
   expect((await rkt('image', 'rm', 'example.org/none')).code).toBe(254);
   expect(existsSync(join(folder, 'data'))).toBe(false);
 });
+
+describe('in JSON', () => {
+  const json = (text: string) => JSON.parse(text);
+
+  it('rm lists what it has removed, and fails for what it has not', async () => {
+    const id = (await store()).stdout.trim();
+    const images = ['example.org/none', 'example.org/app'];
+    const { code, stdout } = await rkt('image', 'rm', '--format=json', ...images);
+    expect(code).toBe(254);
+    expect(json(stdout)).toEqual([{ id, name: 'example.org/app:1.0' }]);
+    const none = await rkt('image', 'rm', '--format=json', 'example.org/none');
+    expect(none.stdout).toBe('[]\n');
+  });
+
+  it('gc tells which images and trees it has removed', async () => {
+    const id = (await store()).stdout.trim();
+    const gc = ['image', 'gc', '--grace-period=0s', '--format=json'];
+    // A tree that no image has.
+    mkdirSync(join(folder, 'data/cas/tree/sha512-left/rootfs'), { recursive: true });
+    const { code, stdout } = await rkt(...gc);
+    expect(code).toBe(0);
+    expect(json(stdout)).toEqual({
+      images: [{ id, name: 'example.org/app:1.0' }],
+      trees: ['sha512-left'],
+    });
+    expect(json((await rkt(...gc)).stdout)).toEqual({ images: [], trees: [] });
+  });
+
+  it('verify tells what it has repaired, and leaves out what it could not', async () => {
+    const id = (await store()).stdout.trim();
+    const verify = ['image', 'verify', '--format=json', 'example.org/none', id];
+    const sound = { id, name: 'example.org/app:1.0', repaired: [] };
+    const first = await rkt(...verify);
+    expect(first.code).toBe(254);
+    expect(json(first.stdout)).toEqual([sound]);
+    writeFileSync(join(folder, 'data/cas/tree', id, 'rootfs/file'), 'CONTENT');
+    const repaired = [`tree ${id} differed at "./file"`];
+    expect(json((await rkt(...verify)).stdout)).toEqual([{ ...sound, repaired }]);
+    expect(json((await rkt(...verify)).stdout)).toEqual([sound]);
+  });
+});
