@@ -1,6 +1,6 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { dirname, join, normalize } from 'node:path';
 import { appEnvironment, type ImageManifest, type RuntimeApp } from '../../src/appc/index.ts';
 import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
@@ -55,7 +55,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   writeEnterRecord(pod.folder, { process: plan, environment, chroot: root });
   mountHostFileSystems(root);
   mountNetworkFiles(join(pod.folder, POD_FILES.stage1Root), root, options);
-  for (const each of mounts) mountVolume(root, each);
+  for (const each of outerFirst(mounts)) mountVolume(root, each);
   // The root alone: what is mounted in it stays as it is.
   if (app.readOnlyRootFS) mount('none', root, '', MS.BIND | MS.REMOUNT | MS.RDONLY | MS.NODEV);
   symlinkSync('fly', join(pod.folder, POD_FILES.flavor));
@@ -85,6 +85,12 @@ function onlyApp(apps: readonly RuntimeApp[]): RuntimeApp {
     'unsupported',
     `the fly stage1 runs exactly one app and this pod has ${apps.length}: use another stage1`,
   );
+}
+
+/** So that no volume covers one that is mounted inside of it. */
+function outerFirst(mounts: readonly AppMount[]): AppMount[] {
+  const length = ({ target }: AppMount) => normalize(target).length;
+  return mounts.toSorted((a, b) => length(a) - length(b));
 }
 
 function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly AppMount[]): void {

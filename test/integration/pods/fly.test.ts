@@ -100,6 +100,17 @@ describe('an app in the fly flavour', () => {
     expect(readFileSync(join(source, 'out'), 'utf8')).toBe('');
   });
 
+  test('mounts a volume inside of another one, whichever is named first', async () => {
+    const [outer, inner] = [box.folder(), box.folder()];
+    writeFileSync(join(outer, 'outer'), '');
+    writeFileSync(join(inner, 'inner'), '');
+    const { stdout } = await fly('ls -R /data', {
+      pod: [`--volume=o,kind=host,source=${outer}`, `--volume=i,kind=host,source=${inner}`],
+      app: ['--mount=volume=i,target=/data/sub', '--mount=volume=o,target=/data'],
+    });
+    expect(stdout).toBe('/data:\nouter\nsub\n\n/data/sub:\ninner\n');
+  });
+
   test('leaves no mount behind in the host', async () => {
     await fly('true');
     expect(mountsBelow(box.local.scratch)).toEqual([]);

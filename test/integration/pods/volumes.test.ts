@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Box } from './box.ts';
@@ -81,6 +89,18 @@ describe('a host volume', () => {
       app: [`--mount=volume=conf,target=${target}`],
     });
     expect(stdout).toBe('setting\n');
+  });
+
+  test('whose source is a symlink is what that leads to', async () => {
+    const source = box.folder();
+    writeFileSync(join(source, 'file'), '');
+    const link = join(box.folder(), 'link');
+    symlinkSync(source, link);
+    const { stdout } = await box.run('ls /data', {
+      pod: [hostVolume('data', link)],
+      app: ['--mount=volume=data,target=/data'],
+    });
+    expect(stdout).toBe('file\n');
   });
 
   test('that is read-only cannot be written', async () => {
