@@ -50,6 +50,7 @@ function callOf(calls: Calls): ApiObject['call'] {
   return async (method, args, caller) => calls[method]?.(method, args, caller) ?? {};
 }
 
+/** The object of a pod: its methods are those of the manager with its UUID. */
 export function podObject(backend: Backend, pod: Pod): ApiObject {
   const manager = managerMethods(backend);
   const { uuid } = pod;
@@ -69,6 +70,7 @@ export function podObject(backend: Backend, pod: Pod): ApiObject {
   };
 }
 
+/** The object of an image: its methods are those of the manager with its key. */
 export function imageObject(backend: Backend, image: StoredImage): ApiObject {
   const manager = managerMethods(backend);
   return {
@@ -83,6 +85,7 @@ export function imageObject(backend: Backend, image: StoredImage): ApiObject {
   };
 }
 
+/** The object of a job that somebody else than its caller looks at. */
 export function transferObject({ jobs }: Backend, job: Job): ApiObject {
   return {
     path: objectPath('transfer', String(job.id)),

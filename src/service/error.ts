@@ -1,6 +1,7 @@
 import { DomainError } from '../os/error.ts';
 import { printable } from '../os/printable.ts';
 
+/** What can go wrong, as the API names it. */
 export type ServiceErrorCode =
   | 'AccessDenied'
   /** They might, if they let polkit ask for a password. */

@@ -21,6 +21,7 @@ const NAME = 'io.rkt.Rkt1';
 /** How often it is looked whether every call is answered, in milliseconds. */
 const DRAIN = 5;
 
+/** What the helper serves, and until when. */
 export interface HelperOptions {
   readonly dataDir: string;
   readonly trust: TrustRoots;

@@ -18,6 +18,7 @@ export function imageAt(store: Store, name: string): StoredImage | undefined {
   return /^sha512_[0-9a-f]{64}$/.test(name) ? store.get(name.replace('_', '-')) : undefined;
 }
 
+/** The properties of an image: size in bytes, times in microseconds since 1970. */
 export function imageProperties(image: StoredImage): ImageProperties {
   return {
     ID: image.key,

@@ -17,6 +17,7 @@ export const JOBS_FOLDER = '/run/rkt/transfers';
 /** `command` is waited for by the one who asked; the others are transfers, with an object each. */
 export type JobType = 'fetch' | 'gc' | 'command';
 
+/** What a worker is to do. */
 export interface JobRequest {
   readonly type: JobType;
   /** What it is about, for people. */
@@ -31,18 +32,22 @@ export interface JobProgress {
   readonly rate: number;
 }
 
+/** The folder of a job, whether it is there or not. */
 export function jobFolder(id: number, folder = JOBS_FOLDER): string {
   return join(folder, String(id));
 }
 
+/** Tells the worker what to do; root alone can read it. */
 export function writeRequest(folder: string, request: JobRequest): void {
   writeFileAtomic(join(folder, 'job'), JSON.stringify(request), 0o600);
 }
 
+/** What the worker is to do. Throws when the folder has no whole request. */
 export function readRequest(folder: string): JobRequest {
   return JSON.parse(readFileSync(join(folder, 'job'), 'utf8'));
 }
 
+/** Makes the folder of a job, with the one above it, and gives its path. Throws when it exists. */
 export function makeJobFolder(id: number, folder = JOBS_FOLDER): string {
   const made = jobFolder(id, folder);
   mkdirSync(folder, { recursive: true, mode: 0o755 });
@@ -55,11 +60,13 @@ export function writeProgress(folder: string, progress: JobProgress): void {
   writeFileAtomic(join(folder, 'progress'), JSON.stringify(progress), 0o600);
 }
 
+/** How far the worker is; undefined before it has told. */
 export function readProgress(folder: string): JobProgress | undefined {
   const path = join(folder, 'progress');
   return existsSync(path) ? JSON.parse(readFileSync(path, 'utf8')) : undefined;
 }
 
+/** Notes the exit status of the command. */
 export function writeResult(folder: string, status: number): void {
   writeFileAtomic(join(folder, 'result'), String(status), 0o600);
 }
@@ -70,10 +77,12 @@ export function readResult(folder: string): number | undefined {
   return existsSync(path) ? Number(readFileSync(path, 'utf8')) : undefined;
 }
 
+/** Notes that somebody wants the job to end, or that its worker has. */
 export function mark(folder: string, name: 'canceled' | 'ended'): void {
   writeFileSync(join(folder, name), '');
 }
 
+/** Whether that is noted. */
 export function isMarked(folder: string, name: 'canceled' | 'ended'): boolean {
   return existsSync(join(folder, name));
 }

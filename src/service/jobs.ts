@@ -34,6 +34,7 @@ export interface Units {
   isActive(name: string): Promise<boolean>;
 }
 
+/** How a job has ended. */
 export interface JobEnd {
   readonly result: 'done' | 'failed' | 'canceled';
   /** The exit status of the command; undefined when it was killed. */

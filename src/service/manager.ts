@@ -56,6 +56,10 @@ export function managerObject(backend: Backend): ApiObject {
   };
 }
 
+/**
+ * What the methods of the manager do, by their name: io.rkt.Rkt1(5). That the caller may call them is
+ * known already; they throw ServiceError, or an error of the domain that asServiceError translates.
+ */
 export function managerMethods(backend: Backend): Methods {
   const { dataDir, store, trust, jobs } = backend;
   return {
@@ -193,6 +197,7 @@ export function transfersOf(jobs: Jobs): Job[] {
   return jobs.list().filter(({ request }) => request.type !== 'command');
 }
 
+/** Ends a transfer. Throws ServiceError `AccessDenied` for a collection of garbage, which takes more. */
 export async function cancelTransfer(jobs: Jobs, job: Job, caller: Caller): Promise<void> {
   if (job.request.type === 'gc') await caller.authorize('io.rkt.Rkt1.manage-pods');
   await jobs.cancel(job);

@@ -26,7 +26,9 @@ export interface ApiObjects {
   all(): ApiObject[];
 }
 
+/** The path of the manager, below which all other objects are. */
 export const ROOT = '/io/rkt/Rkt1';
+/** The polkit action for looking at what belongs to others. */
 export const INSPECT = 'io.rkt.Rkt1.inspect';
 
 /** The path of an object below the root: what a path cannot hold becomes an underscore. */

@@ -29,6 +29,7 @@ const start = {
   'mds-register': z.optional(z.boolean()),
 };
 
+/** What each method takes as options, by its name; `none` for those that take none. */
 export const OPTIONS = {
   ListPods: z.strictObject({ states: z.optional(texts) }),
   PreparePod: z.strictObject(prepare),
@@ -77,6 +78,7 @@ export interface PodSource {
   readonly manifest: string | undefined;
 }
 
+/** Options of RunPod, of which PreparePod takes those for the content. */
 export type PodOptions = z.output<(typeof OPTIONS)['RunPod']>;
 
 /** `rkt prepare …`. Throws ServiceError `InvalidArgument`. */

@@ -27,6 +27,7 @@ export function podNamed(dataDir: string, uuid: string): Pod {
   return findPod(dataDir, uuid);
 }
 
+/** The properties of a pod: times in microseconds since 1970, 0 for what has not happened. */
 export function podProperties(pod: Pod): PodProperties {
   const info = infoOf(pod);
   const ends = info.apps.map(({ finishedAt }) => microseconds(finishedAt));
@@ -70,6 +71,7 @@ export function podLine(pod: Pod): ManagerMethods['ListPods']['out']['pods'][num
   };
 }
 
+/** A pod's manifest, as JSON. Throws ServiceError `WrongState` when it is not written yet. */
 export function podManifest(pod: Pod): string {
   if (!existsSync(`${pod.folder}/pod`))
     throw new ServiceError('WrongState', `pod "${pod.uuid}" has no manifest yet`);

@@ -9,6 +9,7 @@ export interface ArgumentSpec {
   readonly doc?: string;
 }
 
+/** A method, and who may call it. */
 export interface MethodSpec {
   readonly name: string;
   readonly doc?: string;
@@ -20,6 +21,7 @@ export interface MethodSpec {
   readonly out: readonly ArgumentSpec[];
 }
 
+/** A property, and how its changes are told. */
 export interface PropertySpec extends ArgumentSpec {
   /** `true`, `const`, `invalidates` or `false`: org.freedesktop.DBus.Property.EmitsChangedSignal. */
   readonly emits: string;

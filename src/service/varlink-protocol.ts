@@ -3,6 +3,7 @@ import { StringDecoder } from 'node:string_decoder';
 
 /** Messages of Varlink: JSON objects, each with a NUL byte behind it (varlink.org/Method-Call). */
 
+/** A call of a method, by its full name. */
 export interface VarlinkCall {
   readonly method: string;
   readonly parameters?: Readonly<Record<string, unknown>>;
@@ -12,6 +13,7 @@ export interface VarlinkCall {
   readonly oneway?: boolean;
 }
 
+/** An answer: the values of a method, or of an error. */
 export interface VarlinkReply {
   readonly parameters?: Readonly<Record<string, unknown>>;
   /** More answers follow. */

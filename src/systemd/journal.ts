@@ -13,8 +13,10 @@ const EVENTS = {
   'trust-changed': '416cd4052a91493ba690ebba8eefb352',
 } as const;
 
+/** What can happen. */
 export type EventKind = keyof typeof EVENTS;
 
+/** The MESSAGE_ID of each kind of event. */
 export const MESSAGE_IDS: Readonly<Record<EventKind, string>> = EVENTS;
 
 const SOCKET = '/run/systemd/journal/socket';
@@ -22,6 +24,7 @@ const SOCKET = '/run/systemd/journal/socket';
 /** syslog(3). */
 const PRIORITIES = { error: '3', notice: '5', info: '6' } as const;
 
+/** Something that an administrator may look for. */
 export interface Event {
   readonly kind: EventKind;
   readonly message: string;
