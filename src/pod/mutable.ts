@@ -1,44 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import {
-  existsSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  readlinkSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { existsSync, readdirSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { runtimeApp } from '../appc/app-plan.ts';
 import { type AppRequest, type PodManifest, storedImageManifest } from '../appc/index.ts';
 import { isMutable } from '../appc/mutable.ts';
-import { serializeImageManifest, serializePodManifest } from '../appc/stored.ts';
-import { layersOf } from '../image/closure.ts';
-import { copyLayers } from '../image/merge.ts';
+import { serializePodManifest } from '../appc/stored.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { writeFileAtomic } from '../os/files.ts';
-import { withIdMap } from '../os/idmap.ts';
 import { lockFile } from '../os/lock.ts';
-import { mountPoints } from '../os/mount-points.ts';
-import { inMountsOf } from '../os/mounts-of.ts';
-import { unmount } from '../os/syscalls.ts';
-import { markCreated, removeMarks } from '../stage1/app-control.ts';
+import { markCreated } from '../stage1/app-control.ts';
 import { type EntryPoint, entryPoint } from '../stage1/contract.ts';
-import { isVolumeOf } from '../stage1/mounts.ts';
-import {
-  appRootfs,
-  POD_FILES,
-  podPid,
-  readPodManifest,
-  supervisorPid,
-} from '../stage1/pod-files.ts';
+import { POD_FILES, podPid, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { podInfo } from './info.ts';
-import { prepareLock } from './layout.ts';
+import { appsInfo, discard, install, mapApp } from './mutable-files.ts';
 import type { Pod } from './pods.ts';
 import { readIdRange } from './private-users.ts';
 import { loadStage1Apps, type Stage1Apps } from './stage1-choice.ts';
-import { mountAppRoot } from './start.ts';
 
 export interface AddRequest {
   readonly store: Store;
@@ -78,7 +56,6 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
     const next = { ...manifest, apps: [...manifest.apps, app] };
     try {
       await install(store, pod, app.name, image);
-      inMountsOf(supervisorOf(pod), () => mountAppRoot(store, pod.folder, app.name));
       if (!stage1) writeManifest(pod, next);
       await (stage1
         ? stage1.addApp(pod.folder, next, app)
@@ -93,18 +70,6 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
     }
     return app.name;
   });
-}
-
-/** Mounts an app's root once more for the pod's user namespace, if that has one. */
-function mapApp(store: Store, pod: Pod, app: string): void {
-  const users = readIdRange(pod.folder);
-  if (!users) return;
-  withIdMap(users, (ids) =>
-    inMountsOf(supervisorOf(pod), () => {
-      unmount(join(pod.folder, POD_FILES.stage1Root, appRootfs(app)));
-      mountAppRoot(store, pod.folder, app, ids);
-    }),
-  );
 }
 
 /** Starts an app that is not running. One that runs is left alone. */
@@ -206,76 +171,6 @@ function checkHas({ apps }: PodManifest, app: string): void {
 
 function stateOf(pod: Pod, app: string): string | undefined {
   return podInfo(pod).apps.find(({ name }) => name === app)?.state;
-}
-
-function appsInfo(pod: Pod): string {
-  const folder = join(pod.folder, 'appsinfo');
-  mkdirSync(folder, { recursive: true, mode: 0o750 });
-  return folder;
-}
-
-/** What the pod needs of an image; the trees are the pod's as soon as they are named here. */
-async function install(store: Store, pod: Pod, app: string, image: StoredImage): Promise<void> {
-  const trees = lockFile(prepareLock(store.dataDir), 'shared');
-  try {
-    const ids = await layersOf(store, image);
-    const info = join(appsInfo(pod), app);
-    const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
-    mkdirSync(info, { mode: 0o750 });
-    mkdirSync(root, { recursive: true, mode: 0o755 });
-    writeFileSync(join(info, 'manifest'), serializeImageManifest(image.manifest), { mode: 0o640 });
-    if (existsSync(join(pod.folder, 'overlay-prepared')))
-      writeFileSync(join(info, 'treeStoreID'), `${ids.join('\n')}\n`, { mode: 0o640 });
-    else {
-      const layers = ids.map((id) => store.treeRoot(id));
-      copyLayers(layers, root, join(pod.folder, 'merged', app));
-      rmSync(join(pod.folder, 'merged'), { recursive: true, force: true });
-    }
-  } finally {
-    trees.release();
-  }
-  store.touch(image.key);
-}
-
-/** Everything of an app that the manifest does not name, so that the next of its name finds nothing. */
-async function discard(pod: Pod, app: string, stage1: Stage1Apps | undefined): Promise<void> {
-  const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
-  await stage1?.removeApp(pod.folder, app);
-  if (podPid(pod.folder) !== undefined)
-    inMountsOf(supervisorOf(pod), () => {
-      if (mountPoints().includes(root)) unmount(root);
-    });
-  removeMarks(pod.folder, app);
-  const paths = [
-    `overlay/${app}`,
-    `stage1/rootfs/opt/stage2/${app}`,
-    ...ownVolumes(pod, app).map((id) => join(POD_FILES.sharedVolumes, id)),
-    ...[app, `${app}.1`].map((name) => join(POD_FILES.logs, name)),
-    // Last: as long as it is there, the next command goes on with what is left.
-    `appsinfo/${app}`,
-  ];
-  for (const path of paths) removeTree(join(pod.folder, path));
-}
-
-function ownVolumes(pod: Pod, app: string): string[] {
-  const folder = join(pod.folder, POD_FILES.sharedVolumes);
-  return existsSync(folder) ? readdirSync(folder).filter((id) => isVolumeOf(app, id)) : [];
-}
-
-/** A mount that is there after all is not gone into. */
-function removeTree(path: string): void {
-  const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', path], {
-    stdio: ['ignore', 'ignore', 'pipe'],
-    encoding: 'utf8',
-  });
-  if (removed.status !== 0)
-    throw new PodError('busy', `cannot remove ${path}: ${removed.stderr?.trim()}`, removed.error);
-}
-
-function supervisorOf(pod: Pod): number {
-  const pid = supervisorPid(pod.folder);
-  if (pid !== undefined) return pid;
-  throw new PodError('wrong-state', `pod "${pod.uuid}" has no supervisor: is it still starting?`);
 }
 
 function writeManifest(pod: Pod, manifest: PodManifest): void {

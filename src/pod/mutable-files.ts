@@ -1,0 +1,115 @@
+// What a mutable pod has of an app in its folder, and where its root is mounted.
+import { spawnSync } from 'node:child_process';
+import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { serializeImageManifest } from '../appc/stored.ts';
+import { layersOf } from '../image/closure.ts';
+import { copyLayers } from '../image/merge.ts';
+import type { Store, StoredImage } from '../image/store.ts';
+import { withIdMap } from '../os/idmap.ts';
+import { lockFile } from '../os/lock.ts';
+import { mountPoints } from '../os/mount-points.ts';
+import { inMountsOf } from '../os/mounts-of.ts';
+import { unmount } from '../os/syscalls.ts';
+import { removeMarks } from '../stage1/app-control.ts';
+import { isVolumeOf } from '../stage1/mounts.ts';
+import { appRootfs, POD_FILES, podPid, supervisorPid } from '../stage1/pod-files.ts';
+import { PodError } from './error.ts';
+import { prepareLock } from './layout.ts';
+import type { Pod } from './pods.ts';
+import { readIdRange } from './private-users.ts';
+import type { Stage1Apps } from './stage1-choice.ts';
+import { mountAppRoot } from './start.ts';
+
+/** What the pod needs of an image, and the app's root; the trees are the pod's as soon as they are named. */
+export async function install(
+  store: Store,
+  pod: Pod,
+  app: string,
+  image: StoredImage,
+): Promise<void> {
+  const trees = lockFile(prepareLock(store.dataDir), 'shared');
+  try {
+    const ids = await layersOf(store, image);
+    const info = join(appsInfo(pod), app);
+    const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+    mkdirSync(info, { mode: 0o750 });
+    mkdirSync(root, { recursive: true, mode: 0o755 });
+    writeFileSync(join(info, 'manifest'), serializeImageManifest(image.manifest), { mode: 0o640 });
+    if (existsSync(join(pod.folder, 'overlay-prepared')))
+      writeFileSync(join(info, 'treeStoreID'), `${ids.join('\n')}\n`, { mode: 0o640 });
+    else {
+      const layers = ids.map((id) => store.treeRoot(id));
+      copyLayers(layers, root, join(pod.folder, 'merged', app));
+      rmSync(join(pod.folder, 'merged'), { recursive: true, force: true });
+    }
+  } finally {
+    trees.release();
+  }
+  store.touch(image.key);
+  inMountsOf(supervisorOf(pod), () => mountAppRoot(store, pod.folder, app));
+}
+
+/** Mounts an app's root once more for the pod's user namespace, if that has one. */
+export function mapApp(store: Store, pod: Pod, app: string): void {
+  const users = readIdRange(pod.folder);
+  if (!users) return;
+  withIdMap(users, (ids) =>
+    inMountsOf(supervisorOf(pod), () => {
+      unmount(join(pod.folder, POD_FILES.stage1Root, appRootfs(app)));
+      mountAppRoot(store, pod.folder, app, ids);
+    }),
+  );
+}
+
+/** Everything of an app that the manifest does not name, so that the next of its name finds nothing. */
+export async function discard(
+  pod: Pod,
+  app: string,
+  stage1: Stage1Apps | undefined,
+): Promise<void> {
+  const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+  await stage1?.removeApp(pod.folder, app);
+  if (podPid(pod.folder) !== undefined)
+    inMountsOf(supervisorOf(pod), () => {
+      if (mountPoints().includes(root)) unmount(root);
+    });
+  removeMarks(pod.folder, app);
+  const paths = [
+    `overlay/${app}`,
+    `stage1/rootfs/opt/stage2/${app}`,
+    ...ownVolumes(pod, app).map((id) => join(POD_FILES.sharedVolumes, id)),
+    ...[app, `${app}.1`].map((name) => join(POD_FILES.logs, name)),
+    // Last: as long as it is there, the next command goes on with what is left.
+    `appsinfo/${app}`,
+  ];
+  for (const path of paths) removeTree(join(pod.folder, path));
+}
+
+function ownVolumes(pod: Pod, app: string): string[] {
+  const folder = join(pod.folder, POD_FILES.sharedVolumes);
+  return existsSync(folder) ? readdirSync(folder).filter((id) => isVolumeOf(app, id)) : [];
+}
+
+/** A mount that is there after all is not gone into. */
+function removeTree(path: string): void {
+  const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', path], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+    encoding: 'utf8',
+  });
+  if (removed.status !== 0)
+    throw new PodError('busy', `cannot remove ${path}: ${removed.stderr?.trim()}`, removed.error);
+}
+
+/** Where the images of the apps are told of; made if the pod never had any. */
+export function appsInfo(pod: Pod): string {
+  const folder = join(pod.folder, 'appsinfo');
+  mkdirSync(folder, { recursive: true, mode: 0o750 });
+  return folder;
+}
+
+function supervisorOf(pod: Pod): number {
+  const pid = supervisorPid(pod.folder);
+  if (pid !== undefined) return pid;
+  throw new PodError('wrong-state', `pod "${pod.uuid}" has no supervisor: is it still starting?`);
+}
