@@ -22,7 +22,7 @@ export interface FirewallPlan {
   readonly targets: readonly string[];
   readonly ports: readonly ForwardedPort[];
   readonly metadata?: HostService;
-  /** The host's ends of the network that ports lead to. */
+  /** The host's ends of the network that ports lead to, as far as it has IPv4. */
   readonly hostInterfaces: readonly string[];
 }
 
@@ -65,7 +65,7 @@ function serviceRules(service: HostService | undefined, target: string): string[
 function portRules(port: ForwardedPort, target: string): string[] {
   const family = familyOf(target);
   const { hostIP } = port;
-  const any = hostIP === undefined || hostIP === '0.0.0.0' || hostIP === '::';
+  const any = isAnyAddress(hostIP);
   if (!any && familyOf(hostIP) !== family) return [];
   const to = any
     ? `meta nfproto ${family === 'ip' ? 'ipv4' : 'ipv6'} fib daddr type local`
@@ -85,8 +85,9 @@ function portRules(port: ForwardedPort, target: string): string[] {
 function returnRules(target: string): string[] {
   const family = familyOf(target);
   const address = addressOf(target);
+  const loopback = family === 'ip' ? '127.0.0.0/8' : '::1';
   return [
-    ...(family === 'ip' ? [`ip saddr 127.0.0.0/8 ip daddr ${address} masquerade`] : []),
+    `${family} saddr ${loopback} ${family} daddr ${address} masquerade`,
     `ct status dnat ${family} saddr ${target} ${family} daddr ${address} masquerade`,
   ];
 }
@@ -101,9 +102,14 @@ function masqueradeRules({ cidr, masquerade }: PodAddress): string[] {
 }
 
 /** An interface's name in a ruleset, which knows no escapes: the kernel takes almost any character. */
-function quoted(name: string): string {
+export function quoted(name: string): string {
   if (!/["\\]|\p{Cc}/u.test(name)) return `"${name}"`;
   throw new NetError('firewall', `cannot guard the interface ${JSON.stringify(name)}: rename it`);
+}
+
+/** Whether a port is to be reached by every address of the host. */
+export function isAnyAddress(address: string | undefined): address is undefined | '0.0.0.0' | '::' {
+  return address === undefined || address === '0.0.0.0' || address === '::';
 }
 
 /** The family of an address, as nft(8) calls it. */

@@ -1,161 +1,164 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { ForwardedPort } from '../appc/ports.ts';
 import { NetError } from './error.ts';
-import { addressOf, type FirewallPlan, familyOf } from './firewall.ts';
+import { addressOf, type FirewallPlan, familyOf, isAnyAddress, quoted } from './firewall.ts';
 
 /** In a pod's folder: it has rules to remove. */
 const MARK = 'net/iptables';
 
-/** One call of iptables(8) or ip6tables(8). */
-export type IptablesCall = readonly [program: 'iptables' | 'ip6tables', ...args: string[]];
+type Family = 'ip' | 'ip6';
+
+/** Changes to one table, which are made all or not at all. */
+export interface TableChange {
+  readonly program: 'iptables-restore' | 'ip6tables-restore';
+  /** What the program reads: iptables-save(8)'s format. */
+  readonly input: string;
+}
 
 /**
  * The rules of `nftRuleset` for hosts without nftables. Nobody takes these away by himself:
- * `removeIptablesRules` does when the pod's networks are left.
+ * `removeIptablesRules` does when the pod has ended.
+ *
+ * @param refused why nftables did not take the rules, where there is one
  */
-export function addIptablesRules(podFolder: string, plan: FirewallPlan): void {
+export function addIptablesRules(podFolder: string, plan: FirewallPlan, refused?: Error): void {
   writeFileSync(join(podFolder, MARK), '');
-  for (const call of iptablesRules(plan)) {
-    const { status, stderr, error } = run(call);
+  for (const change of iptablesRules(plan)) {
+    const { status, stderr, error } = run(change);
     if (status === 0) continue;
     removeIptablesRules(podFolder, plan.uuid);
+    const [why = ''] = (error?.message ?? stderr.toString().trim()).split('\n');
     throw new NetError(
       'firewall',
-      `cannot make the firewall's rules: ${error?.message ?? stderr.toString().trim()}: install nftables`,
-      error,
+      refused
+        ? `cannot make the firewall's rules: ${refused.message}; ${change.program}: ${why}`
+        : `cannot make the firewall's rules: ${why}: install nftables`,
+      error ?? refused,
     );
   }
 }
 
-/** Each pod has a chain for what is sent to it, and one for what comes from it (surface 10.4). */
-export function iptablesRules(plan: FirewallPlan): IptablesCall[] {
-  const dnat = `RKT-PFWD-DNAT-${plan.uuid.slice(0, 8)}`;
-  const snat = `RKT-PFWD-SNAT-${plan.uuid.slice(0, 8)}`;
-  const families = new Set(
-    [...plan.addresses.map(({ cidr }) => cidr), ...plan.targets].map(familyOf),
-  );
-  return [...families].flatMap((family) => {
-    const nat = (...args: string[]): IptablesCall => [
-      family === 'ip' ? 'iptables' : 'ip6tables',
-      '--wait',
-      '--table',
-      'nat',
-      ...args,
+/** Each pod has chains for what is sent to it, for what comes from it (surface 10.4), and what guards the host. */
+export function iptablesRules(plan: FirewallPlan): TableChange[] {
+  const { dnat, snat, guard } = chainsOf(plan.uuid);
+  const used = [...plan.addresses.map(({ cidr }) => cidr), ...plan.targets].map(familyOf);
+  const nat = [...new Set(used)].map((family) => {
+    const own = plan.targets.filter((target) => familyOf(target) === family);
+    const rules = [
+      ...own.flatMap((target) => serviceRules(plan, target).map((rule) => `-A ${dnat} ${rule}`)),
+      ...own.flatMap((target) =>
+        plan.ports.flatMap((port) => portRules(port, target).map((rule) => `-A ${dnat} ${rule}`)),
+      ),
+      ...(plan.ports.length > 0
+        ? own.flatMap(returnRules).map((rule) => `-A ${snat} ${rule}`)
+        : []),
+      ...masqueradeRules(plan, family).map((rule) => `-A ${snat} ${rule}`),
     ];
-    const forwards = plan.targets
-      .filter((target) => familyOf(target) === family)
-      .flatMap((target) => [
-        ...plan.ports.flatMap((port) => {
-          const any = port.hostIP === undefined || ['0.0.0.0', '::'].includes(port.hostIP);
-          if (!any && familyOf(port.hostIP ?? '') !== family) return [];
-          const address = family === 'ip' ? addressOf(target) : `[${addressOf(target)}]`;
-          return Array.from({ length: port.count }, (_, index) =>
-            nat(
-              '--append',
-              dnat,
-              '--protocol',
-              port.protocol,
-              '--dport',
-              String(port.hostPort + index),
-              ...(any ? [] : ['--destination', port.hostIP ?? '']),
-              '--jump',
-              'DNAT',
-              '--to-destination',
-              `${address}:${port.podPort + index}`,
-            ),
-          );
-        }),
-        ...(family === 'ip'
-          ? [
-              nat(
-                '--append',
-                snat,
-                '--source',
-                '127.0.0.0/8',
-                '--destination',
-                addressOf(target),
-                '--jump',
-                'MASQUERADE',
-              ),
-            ]
-          : []),
-        nat(
-          '--append',
-          snat,
-          '--source',
-          target,
-          '--destination',
-          addressOf(target),
-          '--match',
-          'conntrack',
-          '--ctstate',
-          'DNAT',
-          '--jump',
-          'MASQUERADE',
-        ),
-      ]);
-    const multicast = family === 'ip' ? '224.0.0.0/4' : 'ff00::/8';
-    const masquerades = plan.addresses
-      .filter(({ cidr, masquerade }) => masquerade && familyOf(cidr) === family)
-      .flatMap(({ cidr }) => [
-        nat(
-          '--append',
-          snat,
-          '--source',
-          addressOf(cidr),
-          '--destination',
-          cidr,
-          '--jump',
-          'RETURN',
-        ),
-        nat(
-          '--append',
-          snat,
-          '--source',
-          addressOf(cidr),
-          '!',
-          '--destination',
-          multicast,
-          '--jump',
-          'MASQUERADE',
-        ),
-      ]);
-    const local = ['--match', 'addrtype', '--dst-type', 'LOCAL'];
-    return [
-      nat('--new-chain', dnat),
-      nat('--new-chain', snat),
-      ...forwards,
-      ...masquerades,
-      nat('--insert', 'PREROUTING', ...local, '--jump', dnat),
-      nat('--insert', 'OUTPUT', ...local, '--jump', dnat),
-      nat('--insert', 'POSTROUTING', '--jump', snat),
-    ];
+    return newChains(family, 'nat', [dnat, snat], rules, [
+      `PREROUTING -j ${dnat}`,
+      `OUTPUT -j ${dnat}`,
+      `POSTROUTING -j ${snat}`,
+    ]);
   });
+  if (plan.ports.length === 0 && !plan.metadata) return nat;
+  const drops = plan.hostInterfaces.map(
+    (name) => `-A ${guard} -i ${quoted(name)} -d 127.0.0.0/8 -j DROP`,
+  );
+  return [newChains('ip', 'raw', [guard], drops, [`PREROUTING -j ${guard}`]), ...nat];
+}
+
+function newChains(
+  family: Family,
+  table: string,
+  chains: readonly string[],
+  rules: readonly string[],
+  jumps: readonly string[],
+): TableChange {
+  const made = chains.map((chain) => `:${chain} - [0:0]`);
+  return change(family, table, [...made, ...rules, ...jumps.map((jump) => `-I ${jump}`)]);
+}
+
+function change(family: Family, table: string, lines: readonly string[]): TableChange {
+  return {
+    program: family === 'ip' ? 'iptables-restore' : 'ip6tables-restore',
+    input: [`*${table}`, ...lines, 'COMMIT', ''].join('\n'),
+  };
+}
+
+function serviceRules({ metadata }: FirewallPlan, target: string): string[] {
+  if (!metadata || familyOf(target) !== 'ip') return [];
+  return [
+    `-s ${addressOf(target)} -d ${metadata.address} -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:${metadata.port}`,
+  ];
+}
+
+function portRules({ hostIP, protocol, hostPort, podPort, count }: ForwardedPort, target: string) {
+  const family = familyOf(target);
+  const any = isAnyAddress(hostIP);
+  if (!any && familyOf(hostIP) !== family) return [];
+  const to = any ? '-m addrtype --dst-type LOCAL' : `-d ${hostIP}`;
+  const address = family === 'ip' ? addressOf(target) : `[${addressOf(target)}]`;
+  return Array.from(
+    { length: count },
+    (_, index) =>
+      `${to} -p ${protocol} --dport ${hostPort + index} -j DNAT --to-destination ${address}:${podPort + index}`,
+  );
+}
+
+function returnRules(target: string): string[] {
+  const loopback = familyOf(target) === 'ip' ? '127.0.0.0/8' : '::1';
+  return [
+    `-s ${loopback} -d ${addressOf(target)} -j MASQUERADE`,
+    `-s ${target} -d ${addressOf(target)} -m conntrack --ctstate DNAT -j MASQUERADE`,
+  ];
+}
+
+function masqueradeRules({ addresses }: FirewallPlan, family: Family): string[] {
+  const multicast = family === 'ip' ? '224.0.0.0/4' : 'ff00::/8';
+  return addresses
+    .filter(({ cidr, masquerade }) => masquerade && familyOf(cidr) === family)
+    .flatMap(({ cidr }) => [
+      `-s ${addressOf(cidr)} -d ${cidr} -j RETURN`,
+      `-s ${addressOf(cidr)} ! -d ${multicast} -j MASQUERADE`,
+    ]);
 }
 
 /** Removes the rules of a pod, as far as there are any. */
 export function removeIptablesRules(podFolder: string, uuid: string): void {
   const mark = join(podFolder, MARK);
   if (!existsSync(mark)) return;
-  const dnat = `RKT-PFWD-DNAT-${uuid.slice(0, 8)}`;
-  const snat = `RKT-PFWD-SNAT-${uuid.slice(0, 8)}`;
-  for (const program of ['iptables', 'ip6tables'] as const) {
-    const nat = (...args: string[]) =>
-      run([program, '--wait', '--table', 'nat', ...args]).status === 0;
-    if (!nat('--list', dnat)) continue;
-    const local = ['--match', 'addrtype', '--dst-type', 'LOCAL'];
-    nat('--delete', 'PREROUTING', ...local, '--jump', dnat);
-    nat('--delete', 'OUTPUT', ...local, '--jump', dnat);
-    nat('--delete', 'POSTROUTING', '--jump', snat);
-    for (const chain of [dnat, snat]) {
-      nat('--flush', chain);
-      nat('--delete-chain', chain);
-    }
-  }
-  rmSync(mark);
+  const { dnat, snat, guard } = chainsOf(uuid);
+  const jumps = [`PREROUTING -j ${dnat}`, `OUTPUT -j ${dnat}`, `POSTROUTING -j ${snat}`];
+  // It fails where there is nothing to remove, or somebody else has just done it.
+  for (const one of [
+    withoutChains('ip', 'nat', [dnat, snat], jumps),
+    withoutChains('ip6', 'nat', [dnat, snat], jumps),
+    withoutChains('ip', 'raw', [guard], [`PREROUTING -j ${guard}`]),
+  ])
+    run(one);
+  rmSync(mark, { force: true });
 }
 
-function run([program, ...args]: IptablesCall) {
-  return spawnSync(program, args, { stdio: ['ignore', 'ignore', 'pipe'] });
+function withoutChains(
+  family: Family,
+  table: string,
+  chains: readonly string[],
+  jumps: readonly string[],
+): TableChange {
+  const cut = jumps.map((jump) => `-D ${jump}`);
+  const empty = chains.map((chain) => `-F ${chain}`);
+  const gone = chains.map((chain) => `-X ${chain}`);
+  return change(family, table, [...cut, ...empty, ...gone]);
+}
+
+function chainsOf(uuid: string) {
+  const id = uuid.slice(0, 8);
+  return { dnat: `RKT-PFWD-DNAT-${id}`, snat: `RKT-PFWD-SNAT-${id}`, guard: `RKT-GUARD-${id}` };
+}
+
+function run({ program, input }: TableChange) {
+  const stdio: ['pipe', 'ignore', 'pipe'] = ['pipe', 'ignore', 'pipe'];
+  return spawnSync(program, ['--wait', '--noflush'], { input, stdio });
 }

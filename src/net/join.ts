@@ -3,7 +3,7 @@ import { closeSync, mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import type { ForwardedPort } from '../appc/ports.ts';
 import { lockFile } from '../os/lock.ts';
-import { ownRuleset } from '../os/nftables.ts';
+import { NftablesError, ownRuleset } from '../os/nftables.ts';
 import { makeNetworkNamespace } from '../os/syscalls.ts';
 import { addToNetwork, deleteFromNetwork, inKnownVersion } from './chain.ts';
 import { whileNotCollected } from './collect.ts';
@@ -18,7 +18,7 @@ import {
 } from './firewall.ts';
 import { writeNetworkInfo } from './info.ts';
 import { addIptablesRules } from './iptables.ts';
-import { closeLoopback, openLoopback } from './loopback.ts';
+import { closeLoopback, type LoopbackEnd, openLoopback } from './loopback.ts';
 import type { PluginOptions } from './plugin.ts';
 import { checkPorts, PORTS_FILE } from './ports.ts';
 import { resolverText } from './resolver.ts';
@@ -178,6 +178,12 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
     const found = target?.result.addresses.find(({ cidr }) => familyOf(cidr) === family);
     return found ? [found.cidr] : [];
   });
+  const ends = targets.flatMap((cidr): LoopbackEnd[] => {
+    const name = interfaceTowards(addressOf(cidr));
+    // The metadata service has an IPv4 address alone.
+    const led = familyOf(cidr) === 'ip' || request.ports.length > 0;
+    return name === undefined || !led ? [] : [`${familyOf(cidr)} ${name}`];
+  });
   const plan: FirewallPlan = {
     uuid: request.uuid,
     addresses: members.flatMap(({ masquerade, result }) =>
@@ -186,7 +192,7 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
     targets,
     ports: request.ports,
     ...(request.metadata ? { metadata: request.metadata } : {}),
-    hostInterfaces: targets.flatMap((cidr) => interfaceTowards(addressOf(cidr)) ?? []),
+    hostInterfaces: ends.flatMap((end) => (end.startsWith('ip ') ? [end.slice(3)] : [])),
   };
   const usesLoopback = plan.ports.length > 0 || plan.metadata !== undefined;
   if (!usesLoopback && plan.addresses.every(({ masquerade }) => !masquerade)) return undefined;
@@ -195,16 +201,25 @@ function addRules(request: JoinRequest, members: readonly Member[]): number | un
       'unsupported',
       `cannot lead anything to the pod: network "${target?.attachment.network.name}" gave it no address`,
     );
-  const owner = ownRuleset(nftRuleset(plan));
-  if (owner === undefined && plan.metadata)
-    throw new NetError(
-      'unsupported',
-      'the metadata service needs nftables: install libnftables1 (nftables-libs)',
-    );
-  if (owner === undefined) addIptablesRules(request.podFolder, plan);
+  const owner = makeRules(request.podFolder, plan);
   // Only now that the rules guard it.
-  if (usesLoopback) openLoopback(request.podFolder, plan.hostInterfaces);
+  if (usesLoopback) openLoopback(request.podFolder, ends, request.warn);
   return owner;
+}
+
+/** By nftables, else by iptables; gives the descriptor that owns the rules of the former. */
+function makeRules(podFolder: string, plan: FirewallPlan): number | undefined {
+  const ruleset = nftRuleset(plan);
+  try {
+    const owner = ownRuleset(ruleset);
+    if (owner === undefined) addIptablesRules(podFolder, plan);
+    return owner;
+  } catch (error) {
+    // A kernel without it, or one that lets nobody own a table.
+    if (!(error instanceof NftablesError)) throw error;
+    addIptablesRules(podFolder, plan, error);
+    return undefined;
+  }
 }
 
 /** A pod reaches the service by the gateway of the network that its ports come from. */

@@ -16,6 +16,8 @@ export function leaveNetworks(
   plugins: PluginOptions,
   warn: (message: string) => void,
 ): void {
+  // First of all, since it is what others notice.
+  removeIptablesRules(podFolder, uuid);
   const attachments = savedAttachments(podFolder);
   for (const { file, attachment } of attachments.toReversed())
     try {
@@ -25,6 +27,5 @@ export function leaveNetworks(
     } catch (error) {
       warn(error instanceof Error ? error.message : String(error));
     }
-  removeIptablesRules(podFolder, uuid);
   closeLoopback(podFolder);
 }

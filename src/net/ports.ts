@@ -1,6 +1,7 @@
 import type { ForwardedPort } from '../appc/ports.ts';
 import { readIfExists } from '../os/files.ts';
 import { NetError } from './error.ts';
+import { isAnyAddress } from './firewall.ts';
 import { recordsOfOthers } from './state.ts';
 
 const FILE = 'net/ports.json';
@@ -66,11 +67,7 @@ function meets(port: ForwardedPort, listener: Listener): boolean {
 }
 
 function sameAddress(one: string | undefined, other: string | undefined): boolean {
-  return isAny(one) || isAny(other) || one === other;
-}
-
-function isAny(address: string | undefined): boolean {
-  return address === undefined || address === '0.0.0.0' || address === '::';
+  return isAnyAddress(one) || isAnyAddress(other) || one === other;
 }
 
 /** Who listens on the host: proc_pid_net(5), /proc/net/tcp and the like. */

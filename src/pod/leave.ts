@@ -18,6 +18,16 @@ export async function registerPod(pod: Pod): Promise<string> {
 }
 
 /**
+ * Takes the firewall's rules of a pod that has ended away, where they do not go with it: whoever has
+ * stopped it may use its ports at once.
+ */
+export async function endRules(pod: Pod): Promise<void> {
+  if (!existsSync(join(pod.folder, POD_FILES.networks))) return;
+  const { removeIptablesRules } = await import('../net/iptables.ts');
+  removeIptablesRules(pod.folder, pod.uuid);
+}
+
+/**
  * Ends what a pod that has ended still has elsewhere: its addresses, and its name at the metadata
  * service. As often as it is called.
  *

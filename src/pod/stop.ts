@@ -7,6 +7,7 @@ import { POD_FILES } from '../stage1/pod-files.ts';
 import { killApps, stop } from '../stage1/stop.ts';
 import { logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
+import { endRules } from './leave.ts';
 import type { Pod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
 import { lockIsFree } from './wait.ts';
@@ -23,6 +24,7 @@ export async function stopPod(
   how: { force: boolean; patience: number },
 ): Promise<'stopped' | 'killed'> {
   const result = await endPod(pod, how);
+  await endRules(pod);
   logEvent({
     kind: 'pod-stopped',
     message: `Pod ${pod.uuid} was ${result}`,

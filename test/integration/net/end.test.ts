@@ -1,13 +1,32 @@
-import { describe, expect, test } from 'vitest';
+import { beforeAll, describe, expect, test } from 'vitest';
 import { type Host, startHost } from '../../lib/host.ts';
 import { importBox, PATIENCE, startPod } from '../pods/host-box.ts';
 import { BOX } from '../pods/image.ts';
-import { addressesOf, ask, SERVER, server, WHO } from './net-box.ts';
-import { defineNetwork, makeOutside, networkTraces, OUTSIDE, outside } from './outside.ts';
+import { addressesOf, ask, fromLoopbackOf, SERVER, server, WHO } from './net-box.ts';
+import {
+  defineNetwork,
+  makeOutside,
+  networkTraces,
+  OUTSIDE,
+  outside,
+  withoutNftables,
+} from './outside.ts';
 
 const host: Host = await startHost();
 importBox(host, server);
 makeOutside(host);
+beforeAll(() =>
+  defineNetwork(host, '20-six.conf', {
+    cniVersion: '1.0.0',
+    name: 'six',
+    type: 'ptp',
+    ipam: {
+      type: 'host-local',
+      ranges: [[{ subnet: '10.41.0.0/24' }], [{ subnet: 'fd41::/64' }]],
+      routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
+    },
+  }),
+);
 
 const serve = (net: string, ...flags: string[]) =>
   startPod(host, [...flags, SERVER, '--', WHO], `--net=${net}`);
@@ -147,18 +166,16 @@ test('fifty pods that start at once have fifty addresses', async () => {
 }, 300_000);
 
 describe('with iptables, where libnftables is not there', () => {
-  test('a port is reached, the pod is masqueraded, and all rules go', async () => {
-    const libraries = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
-    await host.ok([
-      'sh',
-      '-ec',
-      `mkdir /run/hidden; mv ${libraries}/libnftables.so.1* /run/hidden`,
-    ]);
-    try {
+  const rules = () =>
+    host.ok(['sh', '-c', 'for t in nat raw; do iptables -t $$t -S; ip6tables -t $$t -S; done']);
+
+  test('a port is reached, the pod is masqueraded, and no rule is there when stop returns', () =>
+    withoutNftables(host, async () => {
       const pod = await serve('default', '--port=web:8068');
       const { ip4 } = await addressesOf(host, pod.uuid);
-      const rules = await host.ok(['iptables', '-t', 'nat', '-S']);
-      expect(rules).toContain(`RKT-PFWD-DNAT-${pod.uuid.slice(0, 8)} -p tcp -m tcp --dport 8068`);
+      const made = await rules();
+      expect(made).toContain(`RKT-PFWD-DNAT-${pod.uuid.slice(0, 8)}`);
+      expect(made).toContain(ip4);
       for (const from of [
         ask('127.0.0.1', 8068),
         ask(OUTSIDE.host4, 8068),
@@ -169,14 +186,38 @@ describe('with iptables, where libnftables is not there', () => {
       await listener.printed(/[Ll]istening/, 'stderr');
       await host.ok(['rkt', 'enter', pod.uuid, 'nc', OUTSIDE.own4, '7001'], { input: 'hello\n' });
       expect((await listener.done).stderr).toContain(OUTSIDE.host4);
-      expect(rules).toContain(ip4);
+      const script = 'rkt stop "$$1" 2>&1; iptables -t nat -S; iptables -t raw -S';
+      expect(await host.ok(['sh', '-c', script, 'sh', pod.uuid])).not.toContain('RKT-');
+      await pod.running.done;
+    }));
+
+  test('the pod reaches nothing else of the host’s loopback', () =>
+    withoutNftables(host, async () => {
+      const pod = await serve('default', '--port=web:8070');
+      const listener = host.start([
+        'socat',
+        'TCP-LISTEN:7072,bind=127.0.0.9,fork',
+        'SYSTEM:echo host',
+      ]);
+      await expect
+        .poll(() => host.run(ask('127.0.0.9', 7072), { input: '' }).then((r) => r.stdout))
+        .toBe('host\n');
+      const leader = await host.ok(['machinectl', 'show', '-p', 'Leader', '--value', pod.machine]);
+      const asked = await host.run(fromLoopbackOf(leader, ask('127.0.0.9', 7072)));
+      expect(asked.stdout).toBe('');
+      await listener.kill('SIGTERM');
       await host.ok(['rkt', 'stop', pod.uuid]);
       await pod.running.done;
-      await expect
-        .poll(() => host.ok(['iptables', '-t', 'nat', '-S']), { timeout: PATIENCE })
-        .not.toContain('RKT-');
-    } finally {
-      await host.ok(['sh', '-ec', `mv /run/hidden/* ${libraries}`]);
-    }
-  });
+    }));
+
+  test('of both families, and soon after a kill as well', () =>
+    withoutNftables(host, async () => {
+      const pod = await serve('six', '--port=web:8071');
+      expect(await host.ok(outside(ask(OUTSIDE.host6, 8071)), { input: '' })).toBe('served');
+      expect(await rules()).toMatch(/RKT-PFWD-DNAT-\S+ .*--to-destination \[fd41::/);
+      await killAll(pod.machine);
+      await pod.running.done;
+      await expect.poll(rules, { timeout: PATIENCE }).not.toContain('RKT-');
+      await cleared();
+    }));
 });

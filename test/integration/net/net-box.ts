@@ -39,3 +39,12 @@ export async function addressesOf(host: Host, uuid: string): Promise<{ ip4: stri
 export function ask(address: string, port: number, ...more: string[]): string[] {
   return ['timeout', '5', 'nc', '-w', '3', ...more, address, String(port)];
 }
+
+/** Asks by a packet for the host's loopback that comes from a pod: what one with CAP_NET_ADMIN could send. */
+export function fromLoopbackOf(leader: string, argv: readonly string[]): string[] {
+  const script = `echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet
+    ip route del local 127.0.0.0/8 table local
+    ip route add 127.0.0.0/8 via "$(ip route show default | cut -d ' ' -f 3)"
+    exec "$@" < /dev/null`.replaceAll('$', '$$$$');
+  return ['nsenter', '--net', `--target=${leader}`, 'sh', '-ec', script, 'sh', ...argv];
+}

@@ -35,6 +35,18 @@ export async function defineNetwork(host: Host, file: string, config: unknown): 
   await host.writeFile(`/etc/rkt/net.d/${file}`, text);
 }
 
+/** Does something on a host that has no libnftables meanwhile, so that rkt falls back to iptables. */
+export async function withoutNftables(host: Host, action: () => Promise<void>): Promise<void> {
+  const libraries = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+  const hide = `mkdir -p /run/hidden; mv ${libraries}/libnftables.so.1* /run/hidden`;
+  await host.ok(['sh', '-ec', hide]);
+  try {
+    await action();
+  } finally {
+    await host.ok(['sh', '-ec', `mv /run/hidden/* ${libraries}`]);
+  }
+}
+
 /** What networks leave on a host: links, leases, rules. */
 export async function networkTraces(host: Host): Promise<string> {
   const script = `

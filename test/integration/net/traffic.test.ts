@@ -30,6 +30,12 @@ beforeAll(async () => {
       routes: [{ dst: '0.0.0.0/0' }, { dst: '::/0' }],
     },
   });
+  await defineNetwork(host, '11-six.conf', {
+    cniVersion: '1.0.0',
+    name: 'six',
+    type: 'ptp',
+    ipam: { type: 'host-local', subnet: 'fd33::/64', routes: [{ dst: '::/0' }] },
+  });
 });
 
 /** Runs one command in a pod and gives what it prints. */
@@ -158,6 +164,49 @@ describe('a published port', () => {
       '--net=dual',
     );
     expect(await host.ok(outside(ask(OUTSIDE.host6, 8086)), { input: '' })).toBe('served');
+    await host.ok(['rkt', 'stop', pod.uuid]);
+    await pod.running.done;
+  });
+
+  test.each([
+    ['a bridge', 'dual'],
+    ['two links', 'six'],
+  ])('answers the host by [::1], of two pods on %s', async (_, net) => {
+    // A kernel that filters in bridges would take the answer for one from outside.
+    const filter = '/proc/sys/net/bridge/bridge-nf-call-ip6tables';
+    await host.ok(['sh', '-c', `[ ! -e ${filter} ] || echo 0 > ${filter}`]);
+    const start = (port: number) =>
+      startPod(host, [`--port=web:${port}`, 'example.org/server', '--', WHO], `--net=${net}`);
+    const pods = [await start(8130), await start(8131)];
+    for (const port of [8130, 8131])
+      expect(await host.ok(ask('::1', port), { input: '' })).toBe('served');
+    for (const pod of pods) {
+      await host.ok(['rkt', 'stop', pod.uuid]);
+      await pod.running.done;
+      await host.ok(['rkt', 'network-gc', pod.uuid]);
+    }
+    const routes = await host.ok(['ip', '-6', 'route', 'show', 'table', 'local', '::1']);
+    expect(routes).toMatch(/^local ::1 dev lo [^\n]*$/);
+  });
+
+  test('that answers by [::1] opens nothing else of it to the pod', async () => {
+    const pod = await startPod(
+      host,
+      ['--port=web:8132', 'example.org/server', '--', WHO],
+      '--net=six',
+    );
+    const listener = host.start(['socat', 'TCP6-LISTEN:7073,bind=[::1],fork', 'SYSTEM:echo host']);
+    await expect
+      .poll(() => host.run(ask('::1', 7073), { input: '' }).then((r) => r.stdout))
+      .toBe('host\n');
+    const leader = await host.ok(['machinectl', 'show', '-p', 'Leader', '--value', pod.machine]);
+    const script = `ip -6 route del local ::1 table local
+      ip -6 route add ::1 via fd33::1
+      ip -6 route get ::1
+      exec timeout 5 nc -w 3 ::1 7073 < /dev/null`;
+    const asked = await host.run(['nsenter', '--net', `--target=${leader}`, 'sh', '-ec', script]);
+    expect(asked.stdout).toMatch(/^::1 .*via fd33::1 dev eth0 .*\n$/);
+    await listener.kill('SIGTERM');
     await host.ok(['rkt', 'stop', pod.uuid]);
     await pod.running.done;
   });

@@ -56,8 +56,31 @@ describe('nftRuleset', () => {
   });
 });
 
-test('iptablesRules names the chains after the pod', () => {
-  const words = iptablesRules(plan).map((call) => call.join(' '));
-  expect(words).toContain('iptables --wait --table nat --new-chain RKT-PFWD-DNAT-11111111');
-  expect(words.some((call) => call.includes('--to-destination 10.0.0.2:81'))).toBe(true);
+describe('iptablesRules', () => {
+  const inputs = (more: Partial<FirewallPlan> = {}) =>
+    iptablesRules({ ...plan, ...more }).map(({ program, input }) => `${program}\n${input}`);
+
+  test('names the chains after the pod, and leads each port of a range to its own', () => {
+    const [, ip4 = '', ip6 = ''] = inputs();
+    expect(ip4).toMatch(/^iptables-restore\n\*nat\n:RKT-PFWD-DNAT-11111111 - \[0:0\]\n/);
+    expect(ip4).toContain('--dport 8081 -j DNAT --to-destination 10.0.0.2:81\n');
+    expect(ip6).toMatch(/^ip6tables-restore\n\*nat\n/);
+    expect(ip6).toContain('--dport 8081 -j DNAT --to-destination [fd00::2]:81\n');
+  });
+
+  test('keeps the pod from the host’s loopback before anything opens it', () => {
+    const guard = '-A RKT-GUARD-11111111 -i "veth0" -d 127.0.0.0/8 -j DROP';
+    expect(inputs()[0]).toMatch(/^iptables-restore\n\*raw\n/);
+    expect(inputs()[0]).toContain(guard);
+    expect(inputs({ ports: [] }).join()).not.toContain('*raw');
+    const metadata = { address: '169.254.169.255', port: 18112 };
+    expect(inputs({ ports: [], metadata })[0]).toContain(guard);
+  });
+
+  test('leads the pod alone to the metadata service', () => {
+    const metadata = { address: '169.254.169.255', port: 18112 };
+    expect(inputs({ ports: [], metadata })[1]).toContain(
+      '-s 10.0.0.2 -d 169.254.169.255 -p tcp --dport 80 -j DNAT --to-destination 127.0.0.1:18112\n',
+    );
+  });
 });
