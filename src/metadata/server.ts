@@ -18,8 +18,8 @@ export interface ServeOptions {
   readonly log: (line: string) => void;
   /** Ends the service. */
   readonly signal: AbortSignal;
-  /** Called when both listen. */
-  readonly ready: () => void;
+  /** Called when both listen, before anything is read from anybody: gives what to answer from. */
+  readonly open: () => Registry;
 }
 
 /** More than any manifest has, and than anybody has to sign. */
@@ -29,7 +29,7 @@ const MAX_BODY = { registration: 8 << 20, question: 1 << 20 } as const;
 const MAX_CONNECTIONS = 256;
 
 /** Serves until it is told to end, or nobody asks any more. */
-export async function serve(registry: Registry, options: ServeOptions): Promise<void> {
+export async function serve(options: ServeOptions): Promise<void> {
   let idle: NodeJS.Timeout | undefined;
   const end = new EventEmitter();
   const ended = once(end, 'end');
@@ -37,10 +37,12 @@ export async function serve(registry: Registry, options: ServeOptions): Promise<
     clearTimeout(idle);
     if (options.idle !== undefined) idle = setTimeout(() => end.emit('end'), options.idle);
   };
-  const handle = (work: (request: IncomingMessage) => Promise<Answer>) => {
+  const handle = (work: (request: IncomingMessage, registry: Registry) => Promise<Answer>) => {
     const server = createServer(async (request, response) => {
       stir();
-      const said = await work(request).catch(() => plain(500, 'the service failed'));
+      const said = await opened
+        .then((registry) => work(request, registry))
+        .catch(() => plain(500, 'the service failed'));
       send(response, said);
       options.log(`${request.method} ${withoutToken(request.url ?? '')} ${said.status}`);
     });
@@ -48,13 +50,13 @@ export async function serve(registry: Registry, options: ServeOptions): Promise<
     return server;
   };
   const servers = [
-    handle(async (request) => {
+    handle(async (request, registry) => {
       const body = await bodyOf(request, MAX_BODY.registration);
       if (body === undefined) return TOO_LARGE;
       const url = new URL(request.url ?? '/', 'http://rkt');
       return register(registry, { method: request.method ?? '', url, body });
     }),
-    handle(async (request) => {
+    handle(async (request, registry) => {
       const path = pathOf(request.url ?? '/');
       // Who has no token is not read to the end.
       const known = registry.byToken(path.split('/')[1] ?? '') !== undefined;
@@ -70,12 +72,12 @@ export async function serve(registry: Registry, options: ServeOptions): Promise<
     }),
   ] as const;
   options.signal.addEventListener('abort', () => end.emit('end'), { once: true });
+  const opened = Promise.all([
+    listen(servers[0], options.registrations),
+    listen(servers[1], options.questions),
+  ]).then(options.open);
   try {
-    await Promise.all([
-      listen(servers[0], options.registrations),
-      listen(servers[1], options.questions),
-    ]);
-    options.ready();
+    await opened;
     stir();
     await ended;
   } finally {

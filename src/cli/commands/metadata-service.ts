@@ -28,17 +28,20 @@ export async function run({ globals, flags, note }: Context): Promise<number> {
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
   const listen = activated ? passedSockets() : await ownSockets(flags.value('listen-port') ?? '');
-  if (process.getuid?.() === 0) giveAway(folder);
+  const asRoot = process.getuid?.() === 0;
   let service: Service | undefined;
-  await serve(new Registry(folder), {
+  await serve({
     ...listen,
     idle: activated ? IDLE : undefined,
     log: note,
     signal: end.signal,
-    ready: () => {
+    open: () => {
       if (!activated) chmodSync(REGISTRATION_SOCKET, 0o660);
-      if (process.getuid?.() === 0) becomeNobody();
+      if (asRoot) becomeNobody(folder);
+      // Only now: what pods have said is not for root to read.
+      const registry = new Registry(asRoot ? '.' : folder);
       service = serviceReady();
+      return registry;
     },
   });
   service?.stopping();
@@ -79,13 +82,14 @@ function isAnswering(path: string): Promise<boolean> {
   });
 }
 
-/** The state belongs to who serves it, which is nobody when root started the service by hand. */
-function giveAway(folder: string): void {
+/**
+ * The state belongs to who serves it, which is nobody when root started the service by hand. The way
+ * to it may be root's alone, so that it becomes the current folder.
+ */
+function becomeNobody(folder: string): void {
   mkdirSync(join(folder, 'pods'), { recursive: true, mode: 0o700 });
   giveFolder(folder, NOBODY, NOBODY);
-}
-
-function becomeNobody(): void {
+  process.chdir(folder);
   process.setgroups?.([]);
   process.setgid?.(NOBODY);
   process.setuid?.(NOBODY);

@@ -3,7 +3,7 @@ import { type Host, startHost } from '../../lib/host.ts';
 import type { Result } from '../../lib/running.ts';
 import { FLY, type HostPod, importBox, PATIENCE, startPod } from '../pods/host-box.ts';
 import { ask } from './net-box.ts';
-import { makeOutside, OUTSIDE, outside } from './outside.ts';
+import { makeOutside, OUTSIDE, outside, withoutNftables } from './outside.ts';
 
 const host: Host = await startHost();
 
@@ -202,6 +202,18 @@ describe('the service is reached by its pods alone', () => {
   });
 });
 
+test('with iptables, where libnftables is not there, it answers registered pods alone', () =>
+  withoutNftables(host, async () => {
+    const pod = await waiting();
+    const url = `${await urlOf(pod)}/acMetadata/v1/pod/uuid`;
+    expect((await asks(pod, url)).stdout).toBe(pod.uuid);
+    const script = `curl -sS -m 3 -H 'Metadata-Flavor: AppContainer' ${url}`;
+    const other = ['rkt', 'run', '--net=default', USR, ASKER, '--', script];
+    expect((await host.run(other)).stdout).not.toContain(pod.uuid);
+    await end(pod);
+    expect(await host.ok(['iptables', '-t', 'nat', '-S'])).not.toContain('169.254.169.255');
+  }));
+
 describe('the service', () => {
   test('is started by a request, as its own user and with no capability', async () => {
     await host.ok(['systemctl', 'stop', 'rkt-metadata.service']);
@@ -288,14 +300,38 @@ describe('the service', () => {
 });
 
 describe('by hand', () => {
+  const byHand = (...flags: string[]) => {
+    const service = host.start(['rkt', ...flags, 'metadata-service']);
+    const listens = () =>
+      host.exec(['test', '-S', '/run/rkt/metadata-svc.sock']).then(({ code }) => code);
+    return { service, listens: () => expect.poll(listens, { timeout: PATIENCE }).toBe(0) };
+  };
+  beforeAll(() =>
+    host.ok(['systemctl', 'stop', 'rkt-metadata.socket', 'rkt-metadata.service']).then(() => {}),
+  );
+
+  test('it keeps its state where root alone may go', async () => {
+    await host.ok(['install', '-d', '-m', '700', '/root/closed']);
+    const { service, listens } = byHand('--dir=/root/closed');
+    await listens();
+    expect(await said('default', 'ask pod/uuid')).toMatch(/\n200$/);
+    await service.kill('SIGTERM');
+    expect((await service.done).code).toBe(0);
+    expect(await host.ok(['stat', '-c', '%U', '/root/closed/metadata/key'])).toBe('nobody');
+  });
+
+  test('it reads nothing as root', async () => {
+    const folder = '/root/planted/metadata/pods';
+    await host.ok(['sh', '-ec', `mkdir -p ${folder}; umask 077; echo '{}' > /root/secret.json`]);
+    await host.ok(['ln', '-s', '/root/secret.json', `${folder}/planted.json`]);
+    const { code, stderr } = await host.run(['rkt', '--dir=/root/planted', 'metadata-service']);
+    expect(code).toBe(254);
+    expect(stderr).toMatch(/^rkt: metadata-service: .*EACCES.*planted\.json/);
+  });
+
   test('it serves until SIGTERM, as nobody, and a second one is refused', async () => {
-    await host.ok(['systemctl', 'stop', 'rkt-metadata.socket', 'rkt-metadata.service']);
-    const service = host.start(['rkt', 'metadata-service']);
-    await expect
-      .poll(() => host.exec(['test', '-S', '/run/rkt/metadata-svc.sock']).then((r) => r.code), {
-        timeout: PATIENCE,
-      })
-      .toBe(0);
+    const { service, listens } = byHand();
+    await listens();
     expect(await said('default', 'ask pod/uuid')).toMatch(/\n200$/);
     const second = await host.run(['rkt', 'metadata-service']);
     expect(second.code).toBe(254);
