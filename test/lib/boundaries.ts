@@ -142,7 +142,22 @@ function checkStyle(file: string, source: ts.SourceFile): string[] {
   });
   for (const [, directive] of source.text.matchAll(/(@ts-(?:ignore|nocheck)|biome[-]ignore)/g))
     found.push(`${file}: ${directive}`);
+  if (folderOf(file) !== undefined)
+    for (const statement of source.statements)
+      if (isExportedDeclaration(statement) && ts.getJSDocCommentsAndTags(statement).length === 0)
+        found.push(`${at(statement)}: ${statement.name?.text} is exported without a docstring`);
   return found;
+}
+
+/** Functions and classes. */
+function isExportedDeclaration(
+  node: ts.Statement,
+): node is ts.FunctionDeclaration | ts.ClassDeclaration {
+  if (!ts.isFunctionDeclaration(node) && !ts.isClassDeclaration(node)) return false;
+  const kinds = node.modifiers?.map(({ kind }) => kind) ?? [];
+  return (
+    kinds.includes(ts.SyntaxKind.ExportKeyword) && !kinds.includes(ts.SyntaxKind.DefaultKeyword)
+  );
 }
 
 /** A cycle in a graph, as the list of its nodes with the first one repeated at the end. */

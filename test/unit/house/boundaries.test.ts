@@ -132,3 +132,11 @@ test.each(['@ts-', 'biome-'])('a comment %signore is found', (tool) => {
     `stage1/fly/a.ts: ${tool}ignore`,
   ]);
 });
+
+test('a function or class that is exported without a docstring is found', () => {
+  const text = '/** Does. */\nexport function a() {}\nexport function b() {}\nexport class C {}\n';
+  expect(inTree({ 'src/os/a.ts': text, 'test/lib/a.ts': text })).toEqual([
+    'src/os/a.ts:3: b is exported without a docstring',
+    'src/os/a.ts:4: C is exported without a docstring',
+  ]);
+});
