@@ -1,8 +1,45 @@
-import { deleteFromNetwork } from './chain.ts';
+import { deleteFromNetwork, inKnownVersion } from './chain.ts';
+import { readNetworks } from './config.ts';
 import { removeIptablesRules } from './iptables.ts';
 import { closeLoopback } from './loopback.ts';
 import type { PluginOptions } from './plugin.ts';
-import { forgetAttachment, savedAttachments } from './state.ts';
+import { forgetAttachment, lostAttachments, savedAttachments } from './state.ts';
+
+/**
+ * Leaves what a pod that has ended may have joined by interfaces whose records are lost: DEL in every
+ * network that is defined. It does nothing where the pod never was (CNI specification, "DEL"), and frees
+ * its lease where it was.
+ *
+ * @param configFolder the folder net.d of the configuration
+ * @param warn told of each network that could not be left
+ */
+export function leaveLostNetworks(
+  podFolder: string,
+  uuid: string,
+  configFolder: string,
+  plugins: PluginOptions,
+  warn: (message: string) => void,
+): void {
+  for (const { file, interfaceName } of lostAttachments(podFolder)) {
+    const { networks } = readNetworks(configFolder, warn);
+    for (const { network } of networks)
+      attempt(warn, () =>
+        deleteFromNetwork(
+          {
+            network: inKnownVersion(network, plugins),
+            containerId: uuid,
+            interfaceName,
+            netns: '',
+            args: '',
+            runtimeConfig: {},
+          },
+          undefined,
+          plugins,
+        ),
+      );
+    forgetAttachment(podFolder, file);
+  }
+}
 
 /**
  * Leaves the networks of a pod that has ended, in reverse: its leases are given back. Doing it twice
@@ -20,12 +57,18 @@ export function leaveNetworks(
   removeIptablesRules(podFolder, uuid);
   const attachments = savedAttachments(podFolder);
   for (const { file, attachment } of attachments.toReversed())
-    try {
+    attempt(warn, () => {
       // The namespace has gone with the pod, and its path may be another process's by now.
       deleteFromNetwork(attachment, undefined, plugins);
       forgetAttachment(podFolder, file);
-    } catch (error) {
-      warn(error instanceof Error ? error.message : String(error));
-    }
+    });
   closeLoopback(podFolder);
+}
+
+function attempt(warn: (message: string) => void, action: () => void): void {
+  try {
+    action();
+  } catch (error) {
+    warn(error instanceof Error ? error.message : String(error));
+  }
 }

@@ -24,6 +24,16 @@ export function savedAttachments(podFolder: string): { file: string; attachment:
   });
 }
 
+/**
+ * The interfaces whose records a power cut has emptied: the pod had, or was about to have, each of them in
+ * some network.
+ */
+export function lostAttachments(podFolder: string): { file: string; interfaceName: string }[] {
+  return files(podFolder)
+    .filter((file) => parsed(readFileSync(pathOf(podFolder, file), 'utf8')) === undefined)
+    .map((file) => ({ file, interfaceName: `eth${Number.parseInt(file, 10)}` }));
+}
+
 /** Undefined for what a power cut has left of a record: it must not keep the pod from being collected. */
 function parsed(text: string): Attachment | undefined {
   try {

@@ -14,6 +14,12 @@ import { leavePod } from './leave.ts';
 import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
 
+/** Where pods are, and where the networks are defined that they may be in. */
+export interface GcFolders {
+  readonly dataDir: string;
+  readonly localConfig: string;
+}
+
 export interface GcOptions {
   /** Milliseconds for which a pod that has ended is kept. */
   readonly gracePeriod: number;
@@ -31,10 +37,11 @@ export interface GcReport {
 
 /** Collects pods (surface 1.8): marks what has ended, then deletes what was marked long enough. */
 export async function collectPods(
-  dataDir: string,
+  folders: GcFolders,
   options: GcOptions,
   report: GcReport,
 ): Promise<void> {
+  const { dataDir, localConfig } = folders;
   const each = (pods: readonly Pod[], action: (pod: Pod) => Promise<void> | void) =>
     forEachLocked(pods, action, report);
   const move = (group: 'garbage' | 'exited-garbage') => (pod: Pod) => {
@@ -42,7 +49,7 @@ export async function collectPods(
     movePod(dataDir, pod, group);
   };
   await each(inState(dataDir, 'run', 'exited'), async (pod) => {
-    await leavePod(pod, report.note);
+    await leavePod(pod, localConfig, report.note);
     move('exited-garbage')(pod);
   });
   await each(inState(dataDir, 'prepare', 'aborted prepare'), move('garbage'));
@@ -56,11 +63,11 @@ export async function collectPods(
         `pod "${pod.uuid}" not removed: still within grace period (${durationText(options.gracePeriod)})`,
       );
     report.note(`Garbage collecting pod "${pod.uuid}"`);
-    return deletePod(dataDir, pod);
+    return deletePod(folders, pod);
   });
   await each(inState(dataDir, 'garbage', 'garbage'), (pod) => {
     report.note(`Garbage collecting pod "${pod.uuid}"`);
-    return deletePod(dataDir, pod);
+    return deletePod(folders, pod);
   });
 }
 
@@ -86,14 +93,14 @@ const REFUSED = new Map([
 ]);
 
 /** Deletes one pod now, whatever it has become; refuses one that somebody works on. */
-export async function removePod(dataDir: string, pod: Pod): Promise<void> {
+export async function removePod(folders: GcFolders, pod: Pod): Promise<void> {
   const refused = REFUSED.get(pod.state);
   if (refused) throw new PodError('wrong-state', `pod "${pod.uuid}" is ${refused}`);
   const lock = lockPod(pod);
   if (!lock)
     throw new PodError('busy', `pod "${pod.uuid}" is in use by another command: try again`);
   try {
-    await deletePod(dataDir, pod);
+    await deletePod(folders, pod);
   } finally {
     lock.release();
   }
@@ -128,9 +135,9 @@ function preparedAt(pod: Pod): number {
 }
 
 /** Deletes a pod whose lock is held (surface 2.7); what fails half-way is garbage for the next gc. */
-async function deletePod(dataDir: string, found: Pod): Promise<void> {
+async function deletePod({ dataDir, localConfig }: GcFolders, found: Pod): Promise<void> {
   const pod = found.group === 'garbage' ? found : movePod(dataDir, found, 'garbage');
-  await leavePod(pod, (message) => process.stderr.write(`rkt: ${message}\n`));
+  await leavePod(pod, localConfig, (message) => process.stderr.write(`rkt: ${message}\n`));
   callStage1Gc(pod);
   unmountBelow(pod.folder);
   const removed = spawnSync('rm', ['-rf', '--one-file-system', '--', pod.folder], {

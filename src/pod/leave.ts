@@ -31,14 +31,20 @@ export async function endRules(pod: Pod): Promise<void> {
  * Ends what a pod that has ended still has elsewhere: its addresses, and its name at the metadata
  * service. As often as it is called.
  *
+ * @param localConfig the folder of the configuration that defines networks
  * @param warn told of what could not be ended, which stays on record for the next time
  */
-export async function leavePod(pod: Pod, warn: (message: string) => void): Promise<void> {
+export async function leavePod(
+  pod: Pod,
+  localConfig: string,
+  warn: (message: string) => void,
+): Promise<void> {
   if (existsSync(join(pod.folder, POD_FILES.networks))) {
-    const { leaveNetworks } = await import('../net/leave.ts');
+    const { leaveLostNetworks, leaveNetworks } = await import('../net/leave.ts');
     const { PLUGIN_DEADLINE, PLUGIN_FOLDERS } = await import('../net/plugin.ts');
     const plugins = { folders: PLUGIN_FOLDERS, deadline: PLUGIN_DEADLINE };
     leaveNetworks(pod.folder, pod.uuid, plugins, warn);
+    leaveLostNetworks(pod.folder, pod.uuid, join(localConfig, 'net.d'), plugins, warn);
   }
   if (existsSync(join(pod.folder, REGISTERED))) {
     const { unregisterPod } = await import('../metadata/client.ts');

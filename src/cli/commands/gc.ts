@@ -14,7 +14,7 @@ export async function run({ globals, flags, note, report }: Context): Promise<nu
     expirePrepared: durationFlag(flags, 'expire-prepared'),
     markOnly: flags.bool('mark-only'),
   };
-  await collectPods(globals.dataDir, options, { note, failed: report });
+  await collectPods(globals, options, { note, failed: report });
   if (!options.markOnly) await collectPodNetworks(globals, report);
   // A download that was cut off may still be gone on with.
   if (!options.markOnly) clearLeftovers(openStore(globals.dataDir), Date.now() - DAY);

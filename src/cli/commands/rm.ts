@@ -11,7 +11,7 @@ export async function run(context: Context): Promise<number> {
   for (const operand of podOperands(context)) {
     try {
       const pod = findPod(globals.dataDir, operand);
-      await removePod(globals.dataDir, pod);
+      await removePod(globals, pod);
       stdout.write(`"${pod.uuid}"\n`);
     } catch (error) {
       failed = true;

@@ -131,6 +131,26 @@ describe('nothing is left', () => {
     expect(await networkTraces(host)).toBe('');
   });
 
+  test.each([
+    ['gc', ['rkt', 'gc']],
+    ['rm', ['rkt', 'rm']],
+  ])(
+    'after a power cut that emptied the records of its networks, once %s has run',
+    async (name, argv) => {
+      const pod = await serve('six,default');
+      await host.ok(['systemctl', 'stop', `rkt-net-${pod.uuid}.service`]);
+      await killAll(pod.machine);
+      await pod.running.done;
+      const empty = 'cd "/var/lib/rkt/pods/run/$$1/net"; : > 00.conf; : > 01.conf';
+      await host.ok(['sh', '-ec', empty, 'sh', pod.uuid]);
+      const left = await networkTraces(host);
+    expect(left).toContain('/networks/six/10.41.');
+    expect(left).toContain('/networks/default/172.16.');
+    await host.ok(name === 'rm' ? [...argv, pod.uuid] : argv);
+      expect(await networkTraces(host)).toBe('');
+    },
+  );
+
   test('of a pod that is a service of its own', async () => {
     const file = '/run/detached-uuid';
     const flags = ['--detach', '--net=default', '--port=web:8069', `--uuid-file-save=${file}`];
