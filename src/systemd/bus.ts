@@ -100,19 +100,34 @@ export class SystemBus {
     return answer?.body ?? [];
   }
 
-  /** Has the signals of an interface delivered, until the returned function is called. */
+  /**
+   * Has the signals of an interface delivered, until the returned function is called. Those that
+   * somebody else than the owner of `sender` sends to this process by its unique name, as everybody
+   * may, are not.
+   */
   async subscribe(
     match: Omit<BusMethod, 'destination'> & { sender: string },
     listener: (body: unknown[]) => void,
   ): Promise<() => void> {
     const rule = `type='signal',sender='${match.sender}',path='${match.path}',interface='${match.interface}',member='${match.member}'`;
+    // Unique names are never given twice.
+    const owners = new Map<string, Promise<boolean>>();
+    const isOwner = (sender: string): Promise<boolean> => {
+      const known = owners.get(sender) ?? this.#owns(sender, match.sender);
+      owners.set(sender, known);
+      return known;
+    };
     const receive = (message: Message) => {
       if (
         message.type === MessageType.SIGNAL &&
         message.member === match.member &&
+        message.interface === match.interface &&
         message.path === match.path
       )
-        listener(message.body);
+        isOwner(message.sender).then((itIs) => {
+          if (itIs) listener(message.body);
+          else owners.delete(message.sender);
+        });
     };
     this.#bus.on('message', receive);
     await this.call({ ...DBUS, member: 'AddMatch' }, 's', [rule]);
@@ -120,6 +135,16 @@ export class SystemBus {
       this.#bus.off('message', receive);
       if (!this.#ended) this.call({ ...DBUS, member: 'RemoveMatch' }, 's', [rule]).catch(() => {});
     };
+  }
+
+  /** Whether a unique name is that of the owner of a well-known one. */
+  async #owns(unique: string, name: string): Promise<boolean> {
+    try {
+      const [owner] = await this.call({ ...DBUS, member: 'GetNameOwner' }, 's', [name]);
+      return owner === unique;
+    } catch {
+      return false;
+    }
   }
 
   /** Takes a well-known name. Throws SystemdError `refused` when another process has it. */

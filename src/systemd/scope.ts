@@ -31,7 +31,7 @@ export function requestScope(name: string, description: string, bus?: string): R
   connection.subscribe(
     `type='signal',sender='${SYSTEMD.destination}',path='${SYSTEMD.path}',interface='${SYSTEMD.interface}',member='JobRemoved',arg2='${name}'`,
   );
-  connection.send({
+  const serial = connection.send({
     ...SYSTEMD,
     member: 'StartTransientUnit',
     signature: 'ssa(sv)a(sa(sv))',
@@ -54,7 +54,11 @@ export function requestScope(name: string, description: string, bus?: string): R
   return {
     join() {
       try {
-        const { body } = connection.wait(({ member }) => member === 'JobRemoved');
+        // Everybody may send signals: those count that come from who answers.
+        const systemd = connection.wait(({ replyTo }) => replyTo === serial).sender;
+        const { body } = connection.wait(
+          ({ member, sender }) => member === 'JobRemoved' && sender === systemd,
+        );
         // uoss: the job, and how it has ended.
         const result = textsIn(body, 4).at(-1);
         if (result !== 'done') throw new SystemdError('job-failed', `its job ended as "${result}"`);

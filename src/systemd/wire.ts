@@ -115,32 +115,52 @@ export interface Message {
   readonly replyTo: number | undefined;
   /** A signal's name. */
   readonly member: string | undefined;
+  /** The unique name of who sent it. */
+  readonly sender: string | undefined;
   readonly body: Buffer;
 }
 
-/** The first message of what came, of this machine's byte order; undefined while it is not whole. */
+/**
+ * The first message of what came; undefined while it is not whole. Anybody may send signals to this
+ * process: what systemd would not send, as another byte order, is `invalid`.
+ */
 export function decodeMessage(data: Buffer): Message | undefined {
   if (data.length < 16) return undefined;
-  const fieldsEnd = 16 + data.readUInt32LE(12);
+  const isOurs = data[0] === LITTLE_ENDIAN;
+  const lengthAt = (at: number) => (isOurs ? data.readUInt32LE(at) : data.readUInt32BE(at));
+  const fieldsEnd = 16 + lengthAt(12);
   const bodyStart = aligned(fieldsEnd, 8);
-  const size = bodyStart + data.readUInt32LE(4);
+  const size = bodyStart + lengthAt(4);
   if (data.length < size) return undefined;
   const fields = new Map<number, string | number>();
+  if (!isOurs) return messageOf('invalid', size, fields, Buffer.alloc(0));
   for (let at = 16; at < fieldsEnd; ) {
     const start = aligned(at, 8);
     const type = String.fromCharCode(data.readUInt8(start + 2));
+    if (!'osgu'.includes(type)) return messageOf('invalid', size, fields, Buffer.alloc(0));
     const [value, end] =
       type === 'u' ? [data.readUInt32LE(start + 4), start + 8] : textAt(data, start + 4, type);
     fields.set(data.readUInt8(start), value);
     at = end;
   }
-  const [replyTo, member] = [fields.get(5), fields.get(3)];
+  const kind = KINDS[data.readUInt8(1)] ?? 'invalid';
+  return messageOf(kind, size, fields, data.subarray(bodyStart, size));
+}
+
+function messageOf(
+  kind: Message['kind'],
+  size: number,
+  fields: ReadonlyMap<number, string | number>,
+  body: Buffer,
+): Message {
+  const [replyTo, member, sender] = [fields.get(5), fields.get(3), fields.get(7)];
   return {
     size,
-    kind: KINDS[data.readUInt8(1)] ?? 'invalid',
+    kind,
     replyTo: typeof replyTo === 'number' ? replyTo : undefined,
     member: typeof member === 'string' ? member : undefined,
-    body: data.subarray(bodyStart, size),
+    sender: typeof sender === 'string' ? sender : undefined,
+    body,
   };
 }
 

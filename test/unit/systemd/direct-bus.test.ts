@@ -3,10 +3,11 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { Message, type MessageBus, MessageType, sessionBus } from 'dbus-next';
 import { afterAll, expect, test } from 'vitest';
 import { DirectBus } from '../../../src/systemd/direct-bus.ts';
 import { requestScope } from '../../../src/systemd/scope.ts';
-import { text, textsIn, uint32 } from '../../../src/systemd/wire.ts';
+import { decodeMessage, text, textsIn, uint32 } from '../../../src/systemd/wire.ts';
 
 const DBUS = {
   destination: 'org.freedesktop.DBus',
@@ -70,6 +71,73 @@ test('who makes no scope is told of, with the reason', () => {
       message: expect.stringMatching(/^cannot start rkt-test\.scope: .*org\.freedesktop\.systemd1/),
     }),
   );
+});
+
+test('what somebody else says of the scope does not count', async () => {
+  const address = { busAddress: `unix:path=${path}` } as Parameters<typeof sessionBus>[0];
+  const [systemd, stranger] = [sessionBus(address), sessionBus(address)];
+  await Promise.all([systemd, stranger].map((each) => once(each, 'connect')));
+  await systemd.requestName('org.freedesktop.systemd1', 0);
+  const removed = (to: string, result: string) =>
+    new Message({
+      type: MessageType.SIGNAL,
+      destination: to,
+      path: '/org/freedesktop/systemd1',
+      interface: 'org.freedesktop.systemd1.Manager',
+      member: 'JobRemoved',
+      signature: 'uoss',
+      body: [1, '/org/freedesktop/systemd1/job/1', 'rkt-test.scope', result],
+    });
+  const answered = new Promise<void>((resolve, reject) => {
+    systemd.addMethodHandler((call: Message) => {
+      const { sender = '' } = call;
+      systemd.send(Message.newMethodReturn(call, 'o', ['/org/freedesktop/systemd1/job/1']));
+      const [forged, true_] = [removed(sender, 'done'), removed(sender, 'failed')];
+      const sent = (bus: MessageBus, signal: Message) => {
+        bus.send(signal);
+        // The bus has passed it on when it answers what came behind it.
+        return bus.call(new Message({ ...DBUS, member: 'GetId' }));
+      };
+      sent(stranger, forged)
+        .then(() => sent(systemd, true_))
+        .then(() => resolve(), reject);
+      return true;
+    });
+  });
+  const scope = requestScope('rkt-test.scope', 'a scope', path);
+  await answered;
+  for (const each of [systemd, stranger]) each.disconnect();
+  expect(() => scope.join()).toThrow('its job ended as "failed"');
+});
+
+test('a message of another byte order, or with fields that nobody knows, is passed over', () => {
+  const body = [0, 0, 0, 0];
+  const foreign = Buffer.from([
+    'B'.charCodeAt(0),
+    4,
+    0,
+    1,
+    0,
+    0,
+    0,
+    4,
+    0,
+    0,
+    0,
+    1,
+    0,
+    0,
+    0,
+    0,
+    ...body,
+  ]);
+  const ours = Buffer.from(['l'.charCodeAt(0), 4, 0, 1, 4, 0, 0, 0, 1, 0, 0, 0, 8, 0, 0, 0]);
+  const unknown = Buffer.from([99, 1, 'd'.charCodeAt(0), 0, 255, 255, 255, 255, ...body]);
+  expect(decodeMessage(foreign)).toMatchObject({ kind: 'invalid', size: 20 });
+  expect(decodeMessage(Buffer.concat([ours, unknown]))).toMatchObject({
+    kind: 'invalid',
+    size: 28,
+  });
 });
 
 test('who is not answered does not wait for ever', () => {
