@@ -103,9 +103,18 @@ export const appCommands: readonly CommandSpec[] = [
     summary: 'Stop an app of a running pod',
     usage: '[FLAGS] UUID',
     description: [
-      'Sends the app its stop signal, and returns when it has ended; what has not after 90 seconds is killed.',
+      'Sends the app its stop signal, and returns when it has ended; what has not after the timeout is killed. stderr says which it was.',
     ],
-    flags: [appFlag],
+    flags: [
+      appFlag,
+      {
+        name: 'timeout',
+        kind: 'value',
+        placeholder: 'DURATION',
+        default: '10s',
+        description: 'How long the app has to stop in order',
+      },
+    ],
     operand: 'pod',
     operands: [1, 1],
     rootOnly: true,

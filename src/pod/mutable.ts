@@ -82,15 +82,23 @@ export async function startApp(pod: Pod, app: string, debug: boolean): Promise<v
   });
 }
 
-/** Stops an app; settles once it has ended and its status is recorded. */
-export async function stopApp(pod: Pod, app: string, debug: boolean): Promise<void> {
+/**
+ * Stops an app, which is killed after `patience` milliseconds; settles once it has ended and its status is
+ * recorded. A stage1 that is not ours has a patience of its own, and does not tell.
+ */
+export async function stopApp(
+  pod: Pod,
+  app: string,
+  { debug, patience }: { debug: boolean; patience: number },
+): Promise<'stopped' | 'killed'> {
   const manifest = mutableManifest(pod);
   checkHas(manifest, app);
   if (stateOf(pod, app) !== 'running')
     throw new PodError('wrong-state', `app "${app}" is not running`);
   const stage1 = await loadStage1Apps(stage1Manifest(pod), pod.folder);
-  if (stage1) await stage1.stopApp(pod.folder, app);
-  else call(pod, 'app/stop', app, debug);
+  if (stage1) return stage1.stopApp(pod.folder, app, patience);
+  call(pod, 'app/stop', app, debug);
+  return 'stopped';
 }
 
 /** Removes an app with all its files, after stopping it; of a pod that has ended only the files. */

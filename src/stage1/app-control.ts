@@ -3,10 +3,17 @@ import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfExists } from '../os/files.ts';
 import { Stage1Error } from './error.ts';
-import { systemctlInPod } from './in-pod.ts';
+import { systemctlInPod, TIMED_OUT } from './in-pod.ts';
 import { POD_FILES, podPid } from './pod-files.ts';
+import { extendPatience } from './stop.ts';
 
 /** Apps of a running pod whose first process is a systemd of ours. */
+
+/** The unit of the pod that has its turn when what apps ended with is recorded. */
+export const SETTLE = 'rkt_settle.service';
+
+/** What files that tell of an app's end have behind its name. */
+const ENDED = ['', '_signal', '_stopping', '_ends', '_last'] as const;
 
 /** Has systemd read its units again. */
 export function reload(podFolder: string): void {
@@ -20,16 +27,32 @@ export function reload(podFolder: string): void {
  */
 export function startApp(podFolder: string, app: string): void {
   const mark = (name: string) => join(podFolder, POD_FILES.status, `${app}${name}`);
-  for (const name of ['-started', '', '_signal', '_stopping', '_ends'])
-    rmSync(mark(name), { force: true });
+  for (const name of ['-started', ...ENDED]) rmSync(mark(name), { force: true });
   writeFileSync(mark('-started'), '');
   manage(podFolder, 'start', `${app}.service`);
 }
 
-/** Stops an app; comes back when its status is recorded. */
-export async function stopApp(podFolder: string, app: string): Promise<void> {
+/** How long an app has to stop in order, in milliseconds, unless it is told otherwise. */
+const PATIENCE = 10_000;
+
+/**
+ * Stops an app, which is killed after `patience` milliseconds; comes back when its status is recorded.
+ *
+ * @throws Stage1Error `not-started` for a pod that does not run, `app-setup` when systemd refuses
+ */
+export async function stopApp(
+  podFolder: string,
+  app: string,
+  patience = PATIENCE,
+): Promise<'stopped' | 'killed'> {
+  const unit = `${app}.service`;
   writeFileSync(join(podFolder, POD_FILES.status, `${app}_stopping`), '');
-  manage(podFolder, 'stop', `${app}.service`);
+  extendPatience(podFolder, initOf(podFolder), patience);
+  const { status: ended } = systemctlInPod(initOf(podFolder), ['stop', unit], patience);
+  const how = ended === TIMED_OUT ? 'killed' : 'stopped';
+  if (how === 'killed') manage(podFolder, 'kill', '--signal=KILL', unit);
+  if (ended !== 0) manage(podFolder, 'stop', unit);
+  manage(podFolder, 'start', SETTLE);
   const status = join(podFolder, POD_FILES.status, app);
   const until = Date.now() + RECORDING;
   while (readIfExists(status) === undefined && podPid(podFolder) !== undefined) {
@@ -37,6 +60,7 @@ export async function stopApp(podFolder: string, app: string): Promise<void> {
       throw new Stage1Error('app-setup', `app "${app}" has stopped, and left no status`);
     await delay(10);
   }
+  return how;
 }
 
 /** How long a status may take to be recorded, in milliseconds: until all output is passed on. */
@@ -49,15 +73,19 @@ export function markCreated(podFolder: string, app: string): void {
 
 /** Removes all that tells of an app's state. */
 export function removeMarks(podFolder: string, app: string): void {
-  for (const name of ['-created', '-started', '', '_signal', '_stopping', '_ends'])
+  for (const name of ['-created', '-started', ...ENDED])
     rmSync(join(podFolder, POD_FILES.status, `${app}${name}`), { force: true });
 }
 
 function manage(podFolder: string, ...words: readonly string[]): void {
-  const init = podPid(podFolder);
-  if (init === undefined) throw new Stage1Error('not-started', 'the pod is not running');
-  const { status, stderr } = systemctlInPod(init, words);
+  const { status, stderr } = systemctlInPod(initOf(podFolder), words);
   if (status === 0) return;
   const why = stderr.split('\n')[0] || `systemctl ended with ${status}`;
   throw new Stage1Error('app-setup', `the pod's systemd refused to ${words.join(' ')}: ${why}`);
+}
+
+function initOf(podFolder: string): number {
+  const init = podPid(podFolder);
+  if (init === undefined) throw new Stage1Error('not-started', 'the pod is not running');
+  return init;
 }

@@ -10,10 +10,12 @@ import { namespaceOf } from './enter-target.ts';
  * /usr, which is read-only there.
  *
  * @param init the pod's PID 1, as the host numbers it
+ * @param patience for how many milliseconds it waits; the status is `TIMED_OUT` after that
  */
 export function systemctlInPod(
   init: number,
   args: readonly string[],
+  patience?: number,
 ): { status: number | null; stderr: string } {
   const theirs = namespaceOf(`/proc/${init}`, 'user');
   const argv = [
@@ -21,6 +23,7 @@ export function systemctlInPod(
     ...['--mount', '--uts', '--ipc', '--net', '--cgroup', '--'],
     ...['/usr/bin/nsenter', '--target=1', '--pid'],
     ...(theirs === namespaceOf(undefined, 'user') ? ['--'] : ['--user', '--']),
+    ...(patience === undefined ? [] : ['/usr/bin/timeout', timeoutSeconds(patience)]),
     ...['/usr/bin/systemctl', '--no-ask-password', ...args],
   ];
   const { status, stderr } = spawnSync('nsenter', argv, {
@@ -30,4 +33,12 @@ export function systemctlInPod(
     encoding: 'utf8',
   });
   return { status, stderr: stderr?.trim() ?? '' };
+}
+
+/** What timeout(1) ends with when the time is over. */
+export const TIMED_OUT = 124;
+
+/** For timeout(1) 0 is for ever. */
+function timeoutSeconds(milliseconds: number): string {
+  return (Math.max(milliseconds, 1) / 1000).toFixed(3);
 }

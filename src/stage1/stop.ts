@@ -74,7 +74,7 @@ function tellSystemd(podFolder: string, patience: number): boolean {
   const manager = supervisorPid(podFolder);
   if (init === undefined || manager === undefined || !listens(init)) return false;
   if (!lockHolders(podFolder).some(({ pid }) => pid === manager)) return false;
-  if (patience > SYSTEMD_PATIENCE) extendPatience(podFolder, init, patience);
+  extendPatience(podFolder, init, patience);
   signal(manager, 'SIGTERM');
   return true;
 }
@@ -90,7 +90,9 @@ function listens(init: number): boolean {
 /** How long systemd gives a service before it kills it: DefaultTimeoutStopSec=, with some room. */
 const SYSTEMD_PATIENCE = 85_000;
 
-function extendPatience(podFolder: string, init: number, patience: number): void {
+/** Has the pod's systemd, which would kill sooner, wait for longer than `patience` milliseconds. */
+export function extendPatience(podFolder: string, init: number, patience: number): void {
+  if (patience <= SYSTEMD_PATIENCE) return;
   const file = join(podFolder, POD_FILES.stage1Root, 'rkt/units/service.d/stop.conf');
   mkdirSync(dirname(file), { recursive: true });
   writeFileSync(file, `[Service]\nTimeoutStopSec=${Math.ceil(patience / 1000) + 5}\n`);

@@ -1,5 +1,5 @@
 import { confinement } from './confinement.ts';
-import { lifecycleSettings, startLimit } from './lifecycle.ts';
+import { lifecycleSettings, startSettings } from './lifecycle.ts';
 import { rootSettings } from './root-settings.ts';
 import type { AppService } from './service.ts';
 import { streamSettings } from './stream-settings.ts';
@@ -43,7 +43,7 @@ export function appUnit(app: AppService): string {
         ['Before', 'shutdown.target'],
         ['OnSuccess', reapers(app)[0]],
         ['OnFailure', reapers(app)[1]],
-        ...startLimit(app.lifecycle),
+        ...startSettings(app),
       ],
     ],
     [

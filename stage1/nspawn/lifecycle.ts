@@ -33,7 +33,11 @@ export function restartSettings({ process, lifecycle }: AppService): Section[1] 
   ];
 }
 
-/** The reaper counts the starts of an app. */
-export function startLimit({ restart }: Lifecycle): Section[1] {
-  return restart === 'no' ? [] : [['StartLimitIntervalSec', '0']];
+/** The reaper counts the starts of an app; one that was told to stop is not started again. */
+export function startSettings({ process, lifecycle }: AppService): Section[1] {
+  if (lifecycle.restart === 'no') return [];
+  return [
+    ['StartLimitIntervalSec', '0'],
+    ['ConditionPathExists', `!/rkt/status/${process.name}_stopping`],
+  ];
 }

@@ -7,7 +7,7 @@ import type { IdRange } from '../../src/os/idmap.ts';
 import { mountPoints } from '../../src/os/mount-points.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
 import { unmount } from '../../src/os/syscalls.ts';
-import { reload } from '../../src/stage1/app-control.ts';
+import { reload, SETTLE } from '../../src/stage1/app-control.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { removeEnterRecord, writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -144,7 +144,7 @@ function writeUnits(root: string, { service }: ServicePlan): void {
   const folder = join(root, 'rkt/units');
   for (const [name, text] of appUnits(service)) writeFileSync(join(folder, name), text);
   dropIn(root, `${service.process.name}.service`, [['StartLimitIntervalSec', '0']]);
-  for (const reaper of reapers(service)) dropIn(root, reaper, [['Before', END]]);
+  for (const reaper of reapers(service)) dropIn(root, reaper, [['Before', `${END} ${SETTLE}`]]);
   if (service.preStart || service.postStop)
     dropIn(root, handlers(service), [['FailureAction', 'none']]);
 }

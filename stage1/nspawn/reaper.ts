@@ -3,6 +3,7 @@
  * pod's own root. If the app is to be restarted it ends with 75, which has systemd do so; systemd's
  * own Restart= takes the restart for an end of the app. Otherwise it records the exit status, 128 +
  * signal for a killed app, whose signal it records as well, and ends the pod with the first failure.
+ * Whether the restart comes about is not its to know, so that it leaves the status aside as APP_last.
  * An app that ends as it was told to counts as a success.
  * MONITOR_*: systemd.exec(5), "Environment Variables Set or Propagated by the Service Manager".
  */
@@ -40,7 +41,7 @@ if [ "$code$restart" != 0 ] &&
   ends=0 restart=
   [ "$MONITOR_SERVICE_RESULT" != success ] || code=0 signal=
 fi
-[ -z "$restart" ] || exit 75
+[ -z "$restart" ] || { echo "$code $signal" > "/rkt/status/$1_last" && exit 75; }
 [ -z "$signal" ] || echo "$signal" > "/rkt/status/$1_signal"
 echo "$code" > "/rkt/status/$1"
 if [ -p /rkt/streams/sync ]; then # the relay answers when it has passed on all that the app wrote
@@ -49,4 +50,19 @@ if [ -p /rkt/streams/sync ]; then # the relay answers when it has passed on all 
   read -r _ <&4
 fi
 [ "$ends" = 0 ] || [ -e /rkt/mutable ] || exec systemctl exit "$code"
+`;
+
+/**
+ * What is run when the reapers have: an app that was to start again, and was told to stop before it did,
+ * has ended with the status that its reaper has left aside.
+ */
+export const SETTLER = `#!/bin/sh
+for last in /rkt/status/*_last; do
+  app=\${last%_last}
+  [ -e "$last" ] && [ ! -e "$app" ] || continue
+  [ -e "\${app}_stopping" ] || [ "$(systemctl is-system-running)" = stopping ] || continue
+  read -r code signal < "$last"
+  [ -z "$signal" ] || echo "$signal" > "\${app}_signal"
+  echo "$code" > "$app"
+done
 `;

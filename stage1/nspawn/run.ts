@@ -83,7 +83,11 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
     users: users !== undefined,
   };
   const bounds = planBounds(manifest.isolators, services, supervisor, own, options.mutable);
-  const units = new Map([...podUnits(services), ...bounds.units, ...sockets.units]);
+  const units = new Map([
+    ...podUnits(services, options.mutable === true),
+    ...bounds.units,
+    ...sockets.units,
+  ]);
   layOutRoot(root, hostname, units, podIds(plans), options);
   for (const service of services) writeEnterRecord(pod.folder, service);
   writeSetup(root, bounds);

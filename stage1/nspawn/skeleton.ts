@@ -2,7 +2,7 @@ import { chmodSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from '
 import { join } from 'node:path';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { MANAGER_FILES } from './manager.ts';
-import { REAPER } from './reaper.ts';
+import { REAPER, SETTLER } from './reaper.ts';
 import { EXIT_ALIASES } from './units.ts';
 
 const FOLDERS = [
@@ -43,6 +43,7 @@ export function layOutRoot(
     ['etc/hostname', `${hostname}\n`],
     ['etc/machine-id', ''],
     ['rkt/reaper', REAPER],
+    ['rkt/settler', SETTLER],
     ...hostFiles(hostname, modes),
   ];
   for (const [path, text] of files) writeFileSync(join(root, path), text);

@@ -1,3 +1,4 @@
+import { SETTLE } from '../../src/stage1/app-control.ts';
 import { appUnit, BARE, handlers, handlersUnit, POD, reapers, STAYS } from './app-unit.ts';
 import { restartSettings } from './lifecycle.ts';
 import type { AppService } from './service.ts';
@@ -8,8 +9,12 @@ import { unitText } from './unit-text.ts';
  * is needed by each of them, so that it stops, and with it the pod, when the last one has ended. A
  * failing app has its reaper start exit.target, which stops the others in order. SIGTERM for the
  * container manager arrives as halt.target.
+ *
+ * @param mutable apps may come later
  */
-export function podUnits(apps: readonly AppService[]): Map<string, string> {
+export function podUnits(apps: readonly AppService[], mutable: boolean): Map<string, string> {
+  const settles = mutable || apps.some(({ lifecycle }) => lifecycle.restart !== 'no');
+  const last = settles ? [SETTLE] : [];
   const names = apps.map((app) => `${app.process.name}.service`);
   const units = new Map<string, string>([
     [
@@ -35,8 +40,8 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
           'Unit',
           [
             BARE,
-            ['Requires', 'shutdown.target'],
-            ['After', ['shutdown.target', ...apps.flatMap(reapers)].join(' ')],
+            ['Requires', ['shutdown.target', ...last].join(' ')],
+            ['After', ['shutdown.target', ...last, ...apps.flatMap(reapers)].join(' ')],
             EXIT,
           ],
         ],
@@ -50,6 +55,7 @@ export function podUnits(apps: readonly AppService[]): Map<string, string> {
       ['After', END],
     ]),
   );
+  if (settles) units.set(SETTLE, settlerUnit(apps));
   for (const app of apps) for (const [name, text] of appUnits(app)) units.set(name, text);
   return units;
 }
@@ -87,6 +93,22 @@ function readyUnit(apps: readonly string[]): string {
         ['Symlinks', '/rkt/supervisor-status'],
         ['SocketMode', '0600'],
         ['Accept', 'yes'],
+      ],
+    ],
+  ]);
+}
+
+/** Has its turn when the apps that are told to stop have ended, and what they were is recorded. */
+function settlerUnit(apps: readonly AppService[]): string {
+  const before = [POD, 'shutdown.target', ...apps.flatMap(reapers)].join(' ');
+  return unitText([
+    ['Unit', [BARE, ['Requires', POD], ['After', before], ['StartLimitIntervalSec', '0']]],
+    [
+      'Service',
+      [
+        ['Type', 'oneshot'],
+        ['ExecStart', '-/bin/sh /rkt/settler'],
+        ['StandardOutput', 'null'],
       ],
     ],
   ]);

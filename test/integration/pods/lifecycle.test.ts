@@ -1,4 +1,4 @@
-import { existsSync } from 'node:fs';
+import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { Box, type StartedPod } from './box.ts';
 import { BOX } from './image.ts';
@@ -76,6 +76,25 @@ describe('--restart', () => {
     await box.ok(['stop', pod.uuid]);
     expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\n' });
     expect(pod.status()).toBe('6\n');
+  });
+
+  test('is beaten by stop, also where the app was about to be started: its last status counts', async () => {
+    const folder = box.folder();
+    const pod = box.start('echo ready; until [ -e /data/go ]; do sleep 0.05; done; exit 3', {
+      pod: [`--volume=data,kind=host,source=${folder}`],
+      app: ['--restart=always', '--mount=volume=data,target=/data'],
+    });
+    await pod.running.printed(/ready/);
+    // It asks for the restart, and before that comes about the pod is told to stop.
+    const reaper = `${pod.folder}/stage1/rootfs/rkt/reaper`;
+    const asking = `touch /rkt/status/box_asks; until [ "$(systemctl is-system-running)" = stopping ]; do sleep 0.01; done; exit 75`;
+    writeFileSync(reaper, readFileSync(reaper, 'utf8').replace('exit 75', asking));
+    writeFileSync(`${folder}/go`, '');
+    const asks = () => existsSync(`${pod.folder}/stage1/rootfs/rkt/status/box_asks`);
+    await expect.poll(asks, { timeout: 20_000 }).toBe(true);
+    await box.ok(['stop', pod.uuid]);
+    expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\n' });
+    expect(pod.status()).toBe('3\n');
   });
 
   test('does not end the other apps while the app is started again', async () => {

@@ -135,7 +135,8 @@ describe('an app of a sandbox', () => {
     expect(await pod.state('a')).toBe('running');
     await pod.ok('start', '--app=a');
     expect(await pod.state('a')).toBe('running');
-    await pod.ok('stop', '--app=a');
+    const { stderr } = await box.local.rkt(['app', 'stop', pod.uuid, '--app=a']);
+    expect(stderr).toBe('rkt: app stop: app "a" stopped\n');
     expect(await pod.ok('status', '--app=a')).toContain('state=exited\n');
     expect(await pod.ok('status', '--app=a')).toContain('exit_code=0\n');
     expect(pod.running.stdout).toBe('ready\ntold\n');
@@ -148,6 +149,41 @@ describe('an app of a sandbox', () => {
     await pod.running.printed(/ready/);
     await pod.ok('stop', '--app=a');
     expect(await pod.state('a')).toBe('exited');
+  });
+
+  test('that is about to be started again when it is stopped stays ended, with its last status', async () => {
+    const pod = await sandbox();
+    const folder = box.folder();
+    const volume = `--mnt-volume=data,kind=host,source=${folder},target=/data`;
+    const script = 'echo run; until [ -e /data/go ]; do sleep 0.05; done; exit 3';
+    await pod.add('a', script, '--restart=always', volume);
+    const root = join(box.podFolder(pod.uuid), 'stage1/rootfs/rkt');
+    // It asks for the restart late: after it was told that its app is to stop.
+    const asking =
+      'touch /rkt/status/a_asks; until [ -e /rkt/status/a_stopping ]; do sleep 0.01; done; sleep 0.5; exit 75';
+    const reaper = readFileSync(join(root, 'reaper'), 'utf8');
+    writeFileSync(join(root, 'reaper'), reaper.replace('exit 75', asking));
+    await pod.ok('start', '--app=a');
+    await pod.running.printed(/run/);
+    writeFileSync(join(folder, 'go'), '');
+    await expect
+      .poll(() => existsSync(join(root, 'status/a_asks')), { timeout: 20_000 })
+      .toBe(true);
+    await pod.ok('stop', '--app=a');
+    expect(await pod.ok('status', '--app=a')).toContain('exit_code=3\n');
+    expect(pod.running.stdout).toBe('run\n');
+  });
+
+  test('that does not stop is killed after --timeout, which is told', async () => {
+    const pod = await sandbox();
+    await pod.add('a', 'trap "echo told" TERM; echo ready; while :; do sleep 0.05; done');
+    await pod.ok('start', '--app=a');
+    await pod.running.printed(/ready/);
+    const stop = ['app', 'stop', pod.uuid, '--app=a', '--timeout=200ms'];
+    const { code, stderr } = await box.local.rkt(stop);
+    expect([code, stderr]).toEqual([0, 'rkt: app stop: app "a" killed after 200ms\n']);
+    expect(await pod.ok('status', '--app=a')).toContain('exit_code=137\n');
+    expect(pod.running.stdout).toContain('told\n');
   });
 
   test('has the program of its image, and the arguments behind -- instead of the image’s', async () => {
