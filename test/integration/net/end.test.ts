@@ -144,9 +144,9 @@ describe('nothing is left', () => {
       const empty = 'cd "/var/lib/rkt/pods/run/$$1/net"; : > 00.conf; : > 01.conf';
       await host.ok(['sh', '-ec', empty, 'sh', pod.uuid]);
       const left = await networkTraces(host);
-    expect(left).toContain('/networks/six/10.41.');
-    expect(left).toContain('/networks/default/172.16.');
-    await host.ok(name === 'rm' ? [...argv, pod.uuid] : argv);
+      expect(left).toContain('/networks/six/10.41.');
+      expect(left).toContain('/networks/default/172.16.');
+      await host.ok(name === 'rm' ? [...argv, pod.uuid] : argv);
       expect(await networkTraces(host)).toBe('');
     },
   );
