@@ -50,7 +50,13 @@ export const serviceCommands: readonly CommandSpec[] = [
     summary: 'Do the work of a transfer that the helper was asked for',
     usage: 'ID',
     description: ['What rkt-transfer@ID.service and rkt-job@ID.service run.'],
-    flags: [],
+    flags: [
+      {
+        name: 'own-mounts',
+        kind: 'bool',
+        description: 'Mount in the mount namespace that is there, which is of no other service',
+      },
+    ],
     operands: [1, 1],
     rootOnly: true,
     standalone: true,

@@ -5,6 +5,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import { errnoOf } from '../os/error.ts';
 import { passedBytes } from '../os/garbage.ts';
+import type { SyscallError } from '../os/syscalls.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
 import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
@@ -179,7 +180,7 @@ interface Tar {
 }
 
 function startTar(work: Workspace, into: string): Tar {
-  const { child, input } = spawnTar(work, into);
+  const { child, input, failure } = spawnTar(work, into);
   const said = collectLines(child);
   const ended = exitOf(child);
   ended.catch(() => {});
@@ -191,7 +192,7 @@ function startTar(work: Workspace, into: string): Tar {
   };
   const fail = async (cause: unknown): Promise<never> => {
     if (errnoOf(cause) !== 'EPIPE') throw cause;
-    throw tarError(await ended, said());
+    throw tarError(await ended, said(), failure());
   };
   return {
     async write(parts) {
@@ -201,7 +202,7 @@ function startTar(work: Workspace, into: string): Tar {
       await writes.drained().catch(fail);
       close();
       const status = await ended;
-      if (status !== 0) throw tarError(status, said());
+      if (status !== 0) throw tarError(status, said(), failure());
     },
     async stop() {
       child.kill('SIGKILL');
@@ -253,13 +254,25 @@ const writeVector = promisify(writev);
 const FAILED_WRITE =
   /No space left on device|Disk quota exceeded|Read-only file system|Input\/output error|Wrote only/;
 
-function tarError(status: number | undefined, said: readonly string[]): ImageError {
-  const lines = said.map((line) => line.replace(/^\/?(tar|chroot|setpriv): /, ''));
+function tarError(
+  status: number | undefined,
+  said: readonly string[],
+  failure: SyscallError | undefined,
+): ImageError {
+  if (failure?.message.startsWith('execve'))
+    return new ImageError(
+      'missing-program',
+      `unpacking needs GNU tar, as /usr/bin/tar or /bin/tar: ${failure.message}`,
+      failure,
+    );
+  if (failure)
+    return new ImageError(
+      'io',
+      `unpacking it: the sandbox for tar could not be made: ${failure.message}`,
+      failure,
+    );
+  const lines = said.map((line) => line.replace(/^tar: /, ''));
   const why = lines[0] ?? `status ${status}`;
-  if (status === 127)
-    return new ImageError('missing-program', `unpacking needs GNU tar, setpriv and chroot: ${why}`);
-  if (status !== undefined && status >= 125)
-    return new ImageError('io', `unpacking it: the sandbox for tar could not be made: ${why}`);
   const write = lines.find((line) => FAILED_WRITE.test(line));
   if (write === undefined) return new ImageError('bad-image', `tar could not unpack it: ${why}`);
   // A write that is cut short is how tar first meets the end of the disk.

@@ -1,5 +1,15 @@
 import { closeSync, openSync } from 'node:fs';
-import { chroot, enterMounts, unshareMounts } from './syscalls.ts';
+import { chroot, enterMounts, unmount, unshareMounts } from './syscalls.ts';
+
+let areOurs = false;
+
+/**
+ * The mount namespace that this process was started in is nobody else's: mounts are made in it, by a
+ * process that may make no other one, and `endPrivateMount` has to take them away.
+ */
+export function ownMounts(): void {
+  areOurs = true;
+}
 
 /**
  * Runs `action` with the calling thread in a mount namespace of its own, which lives on in the
@@ -8,6 +18,7 @@ import { chroot, enterMounts, unshareMounts } from './syscalls.ts';
  * code sees the other namespace.
  */
 export function withPrivateMounts<T>(action: () => T): T {
+  if (areOurs) return action();
   const [mounts, root, cwd] = [
     openSync('/proc/thread-self/ns/mnt', 'r'),
     openSync('/', 'r'),
@@ -25,4 +36,9 @@ export function withPrivateMounts<T>(action: () => T): T {
   } finally {
     for (const fd of [mounts, root, cwd]) closeSync(fd);
   }
+}
+
+/** Takes away what an action has mounted, where no namespace goes and does so. */
+export function endPrivateMount(target: string): void {
+  if (areOurs) unmount(target);
 }

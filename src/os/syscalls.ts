@@ -319,8 +319,8 @@ export function sealedProgram(program: Uint8Array): number {
   const create = native('int memfd_create(const char *name, unsigned int flags)');
   const flags = MFD.CLOEXEC | MFD.ALLOW_SEALING;
   // Kernels before 6.3 know no MFD_EXEC, later ones may ask for it.
-  const modern = create('rkt-enter', flags | MFD.EXEC);
-  const fd = check(modern < 0 ? create('rkt-enter', flags) : modern, 'memfd_create', 'rkt-enter');
+  const modern = create('rkt', flags | MFD.EXEC);
+  const fd = check(modern < 0 ? create('rkt', flags) : modern, 'memfd_create', 'rkt');
   try {
     writeSync(fd, program);
     const seal = native('int fcntl(int fd, int command, int flag)');

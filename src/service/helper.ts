@@ -39,7 +39,7 @@ export interface HelperOptions {
 export async function runHelper(options: HelperOptions): Promise<void> {
   const { dataDir, trust } = options;
   const bus = await SystemBus.connect();
-  const jobs = new Jobs(new UnitControl(bus));
+  const jobs = new Jobs(new UnitControl(bus), dataDir);
   const backend: Backend = {
     dataDir,
     store: openStore(dataDir),

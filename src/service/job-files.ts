@@ -1,4 +1,11 @@
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { writeFileAtomic } from '../os/files.ts';
 
@@ -11,6 +18,8 @@ import { writeFileAtomic } from '../os/files.ts';
  * - `canceled`: somebody wants it to end;
  * - `result`: the exit status, when the command came to its own end;
  * - `ended`: made when the worker's unit is over, however that came about.
+ *
+ * Beside them `data` is a link to the data folder: what the units of workers may write to.
  */
 export const JOBS_FOLDER = '/run/rkt/transfers';
 
@@ -53,6 +62,13 @@ export function makeJobFolder(id: number, folder = JOBS_FOLDER): string {
   mkdirSync(folder, { recursive: true, mode: 0o755 });
   mkdirSync(made, { mode: 0o700 });
   return made;
+}
+
+/** Tells the units of workers where the data folder is. */
+export function linkData(dataDir: string, folder = JOBS_FOLDER): void {
+  const made = join(folder, `data.${process.pid}`);
+  symlinkSync(dataDir, made);
+  renameSync(made, join(folder, 'data'));
 }
 
 /** What somebody else sees whole or not at all; it need not outlast the machine. */

@@ -1,6 +1,7 @@
 import { EventEmitter } from 'node:events';
 import {
   closeSync,
+  existsSync,
   type FSWatcher,
   openSync,
   readdirSync,
@@ -18,6 +19,7 @@ import {
   JOBS_FOLDER,
   type JobProgress,
   type JobRequest,
+  linkData,
   makeJobFolder,
   mark,
   readProgress,
@@ -157,13 +159,15 @@ class Tail {
 /** All jobs. Their state is in their folders, so that a helper finds those of the one before it. */
 export class Jobs {
   readonly #units: Units;
+  readonly #dataDir: string;
   readonly #folder: string;
   readonly #jobs = new Map<number, Job>();
   readonly #events = new EventEmitter<{ started: [Job]; ended: [Job, JobEnd] }>();
   #lastId = 0;
 
-  constructor(units: Units, folder = JOBS_FOLDER) {
+  constructor(units: Units, dataDir: string, folder = JOBS_FOLDER) {
     this.#units = units;
+    this.#dataDir = dataDir;
     this.#folder = folder;
   }
 
@@ -189,6 +193,7 @@ export class Jobs {
     argv: (path: (name: string) => string) => readonly string[],
     files: Readonly<Record<string, string>> = {},
   ): Promise<Job> {
+    if (request.type === 'fetch') checkVisible(this.#dataDir);
     // By the time, so that no number comes again after a restart.
     this.#lastId = Math.max(this.#lastId + 1, Date.now());
     const id = this.#lastId;
@@ -196,7 +201,8 @@ export class Jobs {
     const folder = makeJobFolder(id, this.#folder);
     for (const [name, text] of Object.entries(files))
       writeFileSync(join(folder, name), text, { mode: 0o600 });
-    writeRequest(folder, { ...request, argv: words });
+    linkData(this.#dataDir, this.#folder);
+    writeRequest(folder, { ...request, argv: [`--dir=${this.#dataDir}`, ...words] });
     const job = this.#add(id, folder);
     try {
       await this.#units.start(job.unit);
@@ -243,6 +249,14 @@ export class Jobs {
     job.watch();
     return job;
   }
+}
+
+/** What the helper does not see, the worker of a transfer does not either: they are confined alike. */
+function checkVisible(dataDir: string): void {
+  if (existsSync(dataDir)) return;
+  const [, top] = /^(\/tmp|\/var\/tmp)\//.exec(dataDir) ?? [];
+  const how = top ? `put it elsewhere, not below ${top}` : `make it by "mkdir -p ${dataDir}"`;
+  throw new ServiceError('Failed', `services do not see the data folder ${dataDir}: ${how}`);
 }
 
 /** What a job was to print, or its failure. Throws ServiceError `Failed`. */

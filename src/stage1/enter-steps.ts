@@ -1,5 +1,5 @@
+import { PR, REPORT_FD, SCRATCH, type Step, setCapabilities } from '../os/call-program.ts';
 import type { InstalledFilter } from '../os/syscalls.ts';
-import { REPORT_FD, SCRATCH, type Step } from './enter-program.ts';
 
 /** Everything that a process needs in order to become one of an app. Descriptors are its own. */
 export interface EnterPlan {
@@ -84,14 +84,6 @@ export function enterSteps(plan: EnterPlan): Step[] {
 /** What the new process says on REPORT_FD, and waits for a byte in between. */
 export const [CGROUP_WANTED, CGROUP_JOINED] = ['?', '!'];
 
-const PR = {
-  SET_PDEATHSIG: 1,
-  SET_DUMPABLE: 4,
-  SET_KEEPCAPS: 8,
-  CAPBSET_DROP: 24,
-  SET_NO_NEW_PRIVS: 38,
-  CAP_AMBIENT: 47,
-} as const;
 const PR_CAP_AMBIENT_CLEAR_ALL = 4;
 const SYS_ADMIN = 1n << 21n;
 const [SIGKILL, SIGCHLD] = [9, 17];
@@ -151,12 +143,4 @@ function becomeUser({ uid, gid, groups }: EnterPlan): Step[] {
     step('setresgid', [gid, gid, gid]),
     step('setresuid', [uid, uid, uid]),
   ];
-}
-
-/** capset(2), version 3; nothing is inheritable. */
-function setCapabilities(effective: bigint, permitted: bigint): Step {
-  const header = Buffer.from(Uint32Array.of(0x2008_0522, 0).buffer);
-  const half = (mask: bigint, at: bigint) => Number((mask >> at) & 0xffff_ffffn);
-  const sets = [0n, 32n].flatMap((at) => [half(effective, at), half(permitted, at), 0]);
-  return step('capset', [header, Buffer.from(Uint32Array.from(sets).buffer)]);
 }

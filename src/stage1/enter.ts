@@ -3,6 +3,7 @@ import { closeSync, writeFileSync } from 'node:fs';
 import { constants } from 'node:os';
 import { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
+import { callProgram, failedStep, REPORT_FD, REPORT_SIZE, type Step } from '../os/call-program.ts';
 import { readIfExists } from '../os/files.ts';
 import { sealedProgram } from '../os/syscalls.ts';
 import {
@@ -14,7 +15,6 @@ import {
   processOf,
   takeOver,
 } from './enter-plan.ts';
-import { enterProgram, failedStep, REPORT_FD, REPORT_SIZE, type Step } from './enter-program.ts';
 import { readEnterRecord } from './enter-record.ts';
 import { CGROUP_WANTED, enterSteps } from './enter-steps.ts';
 import { enterStreams } from './enter-streams.ts';
@@ -32,7 +32,7 @@ export interface EnterApp {
 /**
  * Runs a command in an app, confined as the app is, and gives its exit status, 128 + signal for a
  * killed one. Its process is made outside of the pod and never runs a program of the host's inside
- * (see `enterProgram` and `enterSteps`); this process stays outside and copies the streams.
+ * (see `callProgram` and `enterSteps`); this process stays outside and copies the streams.
  */
 export async function enterApp(where: EnterApp, command: EnterCommand): Promise<number> {
   const { podFolder, pid, app } = where;
@@ -57,7 +57,7 @@ export async function enterApp(where: EnterApp, command: EnterCommand): Promise<
     limits: differingLimits(target.main),
     terminal: streams.terminal,
   });
-  const program = sealedProgram(enterProgram(steps));
+  const program = sealedProgram(callProgram(steps));
   const child = spawn(`/proc/${process.pid}/fd/${program}`, [], {
     stdio: [...streams.fds, 'pipe', ...opened.fds],
     cwd: '/',

@@ -1,7 +1,7 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NameValue } from '../../src/appc/index.ts';
-import { type Code, code, headers, headersSize } from '../../src/stage1/elf.ts';
+import { type Code, code, headers, headersSize } from '../../src/os/elf.ts';
 import type { Bind } from './service.ts';
 
 /**

@@ -326,7 +326,7 @@ done`;
 describe('nothing of the host is reachable (CVE-2019-5736, CVE-2024-21626)', () => {
   /** What a process of the app's own may be, and what it may have open. */
   const OWN =
-    /^(\/bin\/busybox|\/|\/dev\/null|pipe:\[\d+\]|\/proc\/\d+\/.*|\/memfd:rkt-enter \(deleted\)|socket:\[\d+\])$/;
+    /^(\/bin\/busybox|\/|\/dev\/null|pipe:\[\d+\]|\/proc\/\d+\/.*|\/memfd:rkt \(deleted\)|socket:\[\d+\])$/;
   const WRITABLE = /^WROTE \S+ (\/dev\/null|pipe:\[\d+\])$/;
   const written = (stdout: string) =>
     stdout.split('\n').filter((line) => line.startsWith('WROTE') && !WRITABLE.test(line));

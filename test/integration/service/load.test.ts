@@ -114,16 +114,3 @@ for at in range(30):
   expect(info).toMatchObject({ parameters: { product: 'rkt' } });
   expect(await property(host, String(path), 'Pod', 'State')).toBe('running');
 });
-
-test.for([
-  ['rkt-helper.service', 53],
-  ['rkt-transfer@.service', 36],
-] as const)(
-  '%s is exposed no more than systemd-analyze security says: %i',
-  async ([unit, most]) => {
-    const file = `/usr/lib/systemd/system/${unit}`;
-    const argv = ['systemd-analyze', 'security', '--offline=yes', `--threshold=${most}`, file];
-    const { code, stdout } = await host.run(argv);
-    expect(code, stdout).toBe(0);
-  },
-);

@@ -16,7 +16,7 @@ const idle = { start: async () => {}, stop: async () => {}, isActive: async () =
 const start = (jobs: Jobs) => jobs.start({ type: 'fetch', subject: 'x' }, () => ['fetch', 'x']);
 
 test('a job tells what its worker prints and how far it is, and its end', async () => {
-  const jobs = new Jobs(idle, folder);
+  const jobs = new Jobs(idle, folder, folder);
   const job = await start(jobs);
   const progress = new Promise<void>((resolve) => job.once('progress', () => resolve()));
   writeProgress(job.folder, { progress: 0.5, rate: 7 });
@@ -31,7 +31,7 @@ test('a job tells what its worker prints and how far it is, and its end', async 
 });
 
 test('a worker that is killed has failed, one that was canceled is so', async () => {
-  const jobs = new Jobs(idle, folder);
+  const jobs = new Jobs(idle, folder, folder);
   const [killed, canceled] = [await start(jobs), await start(jobs)];
   mark(killed.folder, 'ended');
   expect(await killed.done()).toMatchObject({ result: 'failed', status: undefined });
@@ -41,7 +41,7 @@ test('a worker that is killed has failed, one that was canceled is so', async ()
 });
 
 test('the reason of a failure is the last line, without what the CLI puts before it', async () => {
-  const job = await start(new Jobs(idle, folder));
+  const job = await start(new Jobs(idle, folder, folder));
   appendFileSync(join(job.folder, 'stderr'), 'rkt: fetch: a note\nrkt: fetch: no route: gone\n');
   writeResult(job.folder, 254);
   mark(job.folder, 'ended');
@@ -49,11 +49,15 @@ test('the reason of a failure is the last line, without what the CLI puts before
 });
 
 test('the next helper finds what runs, tells what has ended, and clears what never began', async () => {
-  const before = new Jobs(idle, folder);
+  const before = new Jobs(idle, folder, folder);
   const [running, over] = [await start(before), await start(before)];
   const torn = jobFolder(1, folder);
   mkdirSync(torn);
-  const after = new Jobs({ ...idle, isActive: async (unit) => unit === running.unit }, folder);
+  const after = new Jobs(
+    { ...idle, isActive: async (unit) => unit === running.unit },
+    folder,
+    folder,
+  );
   const ends: string[] = [];
   after.onEnd((job, { result }) => ends.push(`${job.id} ${result}`));
   await after.recover();
@@ -66,7 +70,7 @@ test('a unit that cannot be started is an error, and leaves nothing', async () =
   const refuse = async () => {
     throw new Error('no such unit');
   };
-  const jobs = new Jobs({ ...idle, start: refuse }, folder);
+  const jobs = new Jobs({ ...idle, start: refuse }, folder, folder);
   await expect(start(jobs)).rejects.toThrow('no such unit');
   expect(jobs.list()).toEqual([]);
 });

@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
-import { enterProgram, failedStep, type Step } from '../../../src/stage1/enter-program.ts';
+import { callProgram, failedStep, type Step } from '../../../src/os/call-program.ts';
 
 const folder = mkdtempSync(join(tmpdir(), 'rkt-program-'));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -12,7 +12,7 @@ afterAll(() => rmSync(folder, { recursive: true }));
 function run(...steps: readonly Step[]) {
   const file = join(folder, 'program');
   rmSync(file, { force: true });
-  writeFileSync(file, enterProgram(steps), { mode: 0o755 });
+  writeFileSync(file, callProgram(steps), { mode: 0o755 });
   const { status, signal, output } = spawnSync(file, [], {
     stdio: ['ignore', 'pipe', 'pipe', 'pipe'],
     encoding: 'latin1',

@@ -1,5 +1,5 @@
 import { type Code, code, headers, headersSize, PAGE } from './elf.ts';
-import { Stage1Error } from './error.ts';
+import { SyscallError } from './syscalls.ts';
 
 /** One system call. A text becomes the address of its C string, bytes become their own address. */
 export interface Step {
@@ -52,14 +52,32 @@ export const REPORT_FD = 3;
 /** The address of memory that a step may write to. */
 export const SCRATCH = 0x4f_0000;
 
+/** prctl(2). */
+export const PR = {
+  SET_PDEATHSIG: 1,
+  SET_DUMPABLE: 4,
+  SET_KEEPCAPS: 8,
+  CAPBSET_DROP: 24,
+  SET_NO_NEW_PRIVS: 38,
+  CAP_AMBIENT: 47,
+} as const;
+
+/** capset(2), version 3, of masks; nothing is inheritable. */
+export function setCapabilities(effective: bigint, permitted: bigint): Step {
+  const header = Buffer.from(Uint32Array.of(0x2008_0522, 0).buffer);
+  const half = (mask: bigint, at: bigint) => Number((mask >> at) & 0xffff_ffffn);
+  const sets = [0n, 32n].flatMap((at) => [half(effective, at), half(permitted, at), 0]);
+  return { call: 'capset', args: [header, Buffer.from(Uint32Array.from(sets).buffer)] };
+}
+
 /**
  * An executable that makes these system calls, in this order, and nothing else: no library, no file
- * and no code of anybody's is loaded on its way from the host into an app. The last step is an
- * execve. After a `clone` the new process goes on with the list, while the old one waits for it and
+ * and no code of anybody's is loaded on its way into an app or a sandbox. The last step is an execve.
+ * After a `clone` the new process goes on with the list, while the old one waits for it and
  * ends as it did, 128 + signal for a killed one. A failing step is reported to REPORT_FD, see
  * `failedStep`, and ends the program with 254.
  */
-export function enterProgram(steps: readonly Step[]): Buffer {
+export function callProgram(steps: readonly Step[]): Buffer {
   const { machine, bytes } = codeOf(process.arch);
   const data = new DataSegment(STEPS + steps.length * STEP);
   const table = Buffer.alloc(steps.length * STEP);
@@ -141,7 +159,7 @@ class DataSegment {
 function codeOf(arch: string): Code {
   if (arch === 'x64') return X64;
   if (arch === 'arm64') return ARM64;
-  throw new Stage1Error('unsupported', `cannot enter apps on this processor (${arch})`);
+  throw new SyscallError('execve', `of a program for this processor (${arch})`, 'ENOEXEC');
 }
 
 const X64: Code = {
