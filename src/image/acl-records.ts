@@ -13,19 +13,52 @@ const TAGS = new Map([
 const NAMED = 0x02 | 0x08;
 
 /**
- * Records in GNU tar's words for the ACLs that a member has only as bare extended attributes, the way
- * Go's tools write them: where tar restores ACLs it takes no others.
+ * Records to add for the ACLs of a member, which the confined tar takes in no other form: in GNU tar's
+ * words, and by numbers, since it knows nobody.
  *
- * @throws ImageError `bad-image` for what is no ACL
+ * - Go's tools write bare extended attributes.
+ * - GNU tar writes the names of users and groups, star their numbers behind. Entries of names without
+ *   a number are left out, and `lost` gets `user:NAME`, or the whole entry if it makes no sense: the
+ *   host's users are not those of the image, and without the other entries the group would get what the
+ *   mask allows.
+ *
+ * @throws ImageError `bad-image` for an attribute that is no ACL
  */
-export function aclRecords(pax: ReadonlyMap<string, string>): Buffer {
+export function aclRecords(pax: ReadonlyMap<string, string>, lost: Set<string>): Buffer {
   const added = ['access', 'default'].flatMap((kind) => {
-    const value = pax.get(`SCHILY.xattr.system.posix_acl_${kind}`);
-    if (value === undefined || pax.has(`SCHILY.acl.${kind}`)) return [];
-    const text = aclText(Buffer.from(value, 'latin1'));
-    return text === '' ? [] : record(`SCHILY.acl.${kind}`, text);
+    const given = pax.get(`SCHILY.acl.${kind}`);
+    const bare = pax.get(`SCHILY.xattr.system.posix_acl_${kind}`);
+    const text =
+      given === undefined ? bare && aclText(Buffer.from(bare, 'latin1')) : byNumbers(given, lost);
+    return !text || text === given ? [] : record(`SCHILY.acl.${kind}`, text);
   });
   return Buffer.from(added.join(''), 'latin1');
+}
+
+/** The line that tells of entries that `aclRecords` has left out, if there are any. */
+export function lostEntries(lost: ReadonlySet<string>): string[] {
+  if (lost.size === 0) return [];
+  const shown = [...lost].slice(0, 5).map(quoteName).join(', ');
+  const more = lost.size > 5 ? ` and ${lost.size - 5} more` : '';
+  return [`ACL entries are left out, since the archive gives no numbers for ${shown}${more}`];
+}
+
+/** An ACL in the words of acl(5), an entry perhaps with a number behind, `user:NAME:rwx:ID`. */
+function byNumbers(acl: string, lost: Set<string>): string {
+  return acl
+    .split(/[,\n]/)
+    .map((entry) => entry.replace(/#.*/, '').trim())
+    .filter((entry) => entry !== '')
+    .flatMap((entry) => {
+      const [, tag, who, bits, id] =
+        /^(u|user|g|group|m|mask|o|other):([^:]*):([rwxX-]*)(?::(\d*))?$/.exec(entry) ?? [];
+      if (tag === undefined || who === undefined) lost.add(entry);
+      else if (/^\d*$/.test(who)) return `${tag}:${who}:${bits}`;
+      else if (id || who === 'root') return `${tag}:${id || 0}:${bits}`;
+      else lost.add(`${tag}:${who}`);
+      return [];
+    })
+    .join(',');
 }
 
 /** An ACL in the kernel's form (version 2, entries of 8 bytes) as acl_from_text(3) reads it. */

@@ -101,6 +101,7 @@ async function fetchInto(
     const image = await importAci(store, slot.file, {
       source: { reference: url, latest: remote.latest },
       take: true,
+      warn: options.warn,
       accept(manifest) {
         remote.accept(manifest);
         signedFor?.(manifest);

@@ -11,7 +11,7 @@ import { badTar, folderHeader, quoteName } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
 import type { Workspace } from './temp.ts';
 import { TreeRules } from './tree-rules.ts';
-import { type Content, unpack } from './unpack.ts';
+import { type Content, type Unpacked, unpack } from './unpack.ts';
 
 export interface ImportOptions {
   /** Recorded with a new image; default: the file's path. */
@@ -22,6 +22,8 @@ export interface ImportOptions {
   readonly accept?: (manifest: ImageManifest) => void;
   /** The file is the caller's to give: it becomes the stored blob, which is else a copy of it. */
   readonly take?: boolean;
+  /** Gets a line for what of it could not be kept. */
+  readonly warn?: (line: string) => void;
 }
 
 /**
@@ -62,7 +64,7 @@ async function importBytes(
   store: Store,
   bytes: Readable,
   source: ImageSource,
-  { key: wanted, accept }: ImportOptions,
+  { key: wanted, accept, warn }: ImportOptions,
   file: string | undefined,
 ): Promise<StoredImage> {
   const work = openWorkspace(store);
@@ -74,7 +76,9 @@ async function importBytes(
     if (known) return known;
     if (file !== undefined) renameSync(file, join(work.path, 'blob'));
     installTree(store, work, key, unpacked.treeSize);
-    return addImage(store, { key, manifest, layers: [key], source });
+    const added = addImage(store, { key, manifest, layers: [key], source });
+    for (const warning of unpacked.warnings) warn?.(`${source.reference}: ${warning}`);
+    return added;
   } finally {
     work.discard();
   }
@@ -85,16 +89,21 @@ export async function unpackAci(
   bytes: Readable,
   work: Workspace,
   keep: boolean,
-): Promise<{ key: string; manifest: ImageManifest; treeSize: number }> {
+): Promise<Pick<Unpacked, 'treeSize' | 'warnings'> & { key: string; manifest: ImageManifest }> {
   const content = new AciContent();
-  const { tarDigest, treeSize } = await unpack(bytes, work, content, {
+  const { tarDigest, treeSize, warnings } = await unpack(bytes, work, content, {
     hash: 'sha512',
     hashBlob: false,
     keep,
     into: 'tree',
     refuse: whyNoTar,
   });
-  return { key: `sha512-${tarDigest.slice(0, 64)}`, manifest: content.manifest(), treeSize };
+  return {
+    key: `sha512-${tarDigest.slice(0, 64)}`,
+    manifest: content.manifest(),
+    treeSize,
+    warnings,
+  };
 }
 
 /** What an ACI may hold: the file `manifest`, the folder `rootfs` and what lies below it, once each. */

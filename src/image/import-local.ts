@@ -20,7 +20,7 @@ type Find = (name: string) => ByteRange | undefined;
  * The path must exist. What was imported is remembered for `cachedFile`, of a layout folder by its
  * `index.json`, with the tag as part.
  *
- * @param warn gets a line for whatever of a config appc cannot express
+ * @param warn gets a line for whatever of an image cannot be kept or expressed in appc
  * @param verify decides on Docker and OCI images, before any layer is read
  * @throws ImageError that names the path, and the digest or field that is wrong; what `verify` throws
  */
@@ -38,7 +38,7 @@ export async function importLocal(
   };
   switch (reference.kind) {
     case 'file':
-      return importPath(store, path, take);
+      return importPath(store, path, take, warn);
     case 'oci':
       return importLayoutFolder(store, path, tag, take);
     case 'oci-archive':
@@ -64,10 +64,15 @@ function isAciStart(first: string | undefined): boolean {
   return first === undefined || first === 'manifest' || first.split('/')[0] === 'rootfs';
 }
 
-async function importPath(store: Store, path: string, take: Take): Promise<StoredImage> {
+async function importPath(
+  store: Store,
+  path: string,
+  take: Take,
+  warn: (line: string) => void,
+): Promise<StoredImage> {
   if (statSync(path).isDirectory()) return importLayoutFolder(store, path, undefined, take);
   const first = await startOf(path);
-  if (isAciStart(first)) return importAci(store, path);
+  if (isAciStart(first)) return importAci(store, path, { warn });
   return importArchive(store, path, undefined, take, (find) => {
     if (find('oci-layout')) return findInLayout('oci-archive', path, find);
     if (find('manifest.json')) return findInDockerArchive(path, find);

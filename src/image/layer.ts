@@ -25,6 +25,8 @@ export interface LayerInput {
   readonly size?: number;
   /** A file with those bytes that is the caller's to give: it becomes the blob, which is else a copy. */
   readonly file?: string;
+  /** Gets a line for what of it could not be kept. */
+  readonly warn?: (line: string) => void;
 }
 
 /**
@@ -61,6 +63,7 @@ async function storeLayer(store: Store, layer: LayerInput): Promise<string> {
     const id = `sha256-${tarDigest}`;
     if (layer.file !== undefined) renameSync(layer.file, join(work.path, 'blob'));
     installTree(store, work, id, unpacked.treeSize);
+    for (const warning of unpacked.warnings) layer.warn?.(`${layer.name}: ${warning}`);
     return id;
   } finally {
     work.discard();

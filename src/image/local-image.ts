@@ -79,7 +79,9 @@ async function importImage(
   const layers: string[] = [];
   for (const [n, layer] of image.layers.entries()) {
     const diffId = diffIds[n];
-    layers.push(await importLayer(store, { ...layer, ...(diffId !== undefined && { diffId }) }));
+    layers.push(
+      await importLayer(store, { ...layer, warn, ...(diffId !== undefined && { diffId }) }),
+    );
   }
   // Overlayfs takes no folder twice; of a layer that comes again only the upper place shows.
   const stack = await stackLayers(

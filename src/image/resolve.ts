@@ -120,6 +120,7 @@ async function findSigned(
   const signedFor = await verifySignature(options, signed);
   const { importAci } = await import('./import-aci.ts');
   return importAci(store, path, {
+    warn: options.warn,
     accept(manifest) {
       signedFor(manifest);
       if (snapshotFile(path).state !== before)

@@ -66,6 +66,8 @@ export class TarWalker {
   #capture: { parts: Buffer[]; size: number; done(content: Buffer): void } | undefined;
   #current = '';
   #zeroBlocks = 0;
+  /** Whom ACLs name that nobody knows: see `aclRecords`. */
+  readonly lostAclNames = new Set<string>();
 
   constructor(judge: (entry: TarEntry) => Verdict) {
     this.#judge = judge;
@@ -168,7 +170,7 @@ export class TarWalker {
 
   /** Puts a longer extended header in the place of the one that is held, where that is needed. */
   #addAcls(pax: Map<string, string>, body: Buffer): void {
-    const records = aclRecords(pax);
+    const records = aclRecords(pax, this.lostAclNames);
     if (records.length === 0) return;
     const [header, ...rest] = this.#held.splice(-2);
     if (!header || rest.length === 0) return;

@@ -6,6 +6,7 @@ import { promisify } from 'node:util';
 import { errnoOf } from '../os/error.ts';
 import { passedBytes } from '../os/garbage.ts';
 import type { SyscallError } from '../os/syscalls.ts';
+import { lostEntries } from './acl-records.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
 import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
@@ -43,6 +44,8 @@ export interface Unpacked {
   readonly blobSize: number;
   /** Bytes of content unpacked. */
   readonly treeSize: number;
+  /** What of it could not be kept, a line each. */
+  readonly warnings: readonly string[];
 }
 
 const END_MARK = Buffer.alloc(1024);
@@ -95,6 +98,7 @@ export async function unpack(
       blobDigest: received.digest(),
       blobSize: received.size,
       treeSize,
+      warnings: lostEntries(walker.lostAclNames),
     };
   } finally {
     source.destroy();

@@ -21,6 +21,7 @@ export interface LayerOptions {
   readonly where: string;
   readonly progress?: ProgressDisplay;
   readonly info?: (line: string) => void;
+  readonly warn?: (line: string) => void;
 }
 
 /**
@@ -51,7 +52,7 @@ async function fetchLayer(
   store: Store,
   registry: Registry,
   { descriptor, diffId }: RemoteLayer,
-  { where, progress, info }: LayerOptions,
+  { where, progress, info, warn }: LayerOptions,
   signal: AbortSignal,
 ): Promise<void> {
   const tree = diffId.replace(':', '-');
@@ -65,12 +66,8 @@ async function fetchLayer(
     if (!store.hasTree(tree)) {
       const file = new GrowingFile(slot.file);
       const name = `layer ${digest} of ${where}`;
-      const importing = importLayer(store, {
-        name,
-        diffId,
-        open: () => file.read(),
-        file: slot.file,
-      });
+      const layer = { name, diffId, file: slot.file, ...(warn && { warn }) };
+      const importing = importLayer(store, { ...layer, open: () => file.read() });
       importing.catch(() => {});
       const bar = progress?.start(`layer ${digest.slice(0, 'sha256:'.length + 12)}`);
       try {
@@ -92,7 +89,7 @@ async function fetchLayer(
       await importing.catch((error: unknown) => {
         if (!file.shrank) throw error;
         const open = () => createReadStream(slot.file);
-        return importLayer(store, { name, diffId, open, file: slot.file });
+        return importLayer(store, { ...layer, open });
       });
     }
     slot.remove();
