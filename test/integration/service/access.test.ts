@@ -199,7 +199,7 @@ describe('by Varlink', () => {
     });
     const { stdout, stderr } = await host.run(['python3', '-'], {
       user: 'member',
-      input: `import json, os, pty, socket
+      input: `import json, os, pty, socket, termios, time
 def remove(more):
     other.sendall(json.dumps({'method': 'io.rkt.Rkt1.RemoveImage', 'parameters': {'image': 'example.org/none', **more}}).encode() + b'\\0')
 def answer():
@@ -220,6 +220,8 @@ os.read(ready, 1)
 remove({'allowInteractiveAuthentication': True})
 text = b''
 while b'Password: ' not in text: text += os.read(terminal, 4096)
+# What is typed before it turns off the echo is thrown away.
+while termios.tcgetattr(terminal)[3] & termios.ECHO: time.sleep(0.01)
 os.write(terminal, b'secret\\n')
 answer()
 os.kill(child, 9)`,
