@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 import type { ImageManifest } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
-import { syncFolder } from '../os/files.ts';
+import { syncFolder, writeFileAtomic } from '../os/files.ts';
 import { lockFile, tryLockFile } from '../os/lock.ts';
 import { exchange, syncfs } from '../os/syscalls.ts';
 import { logEvent } from '../systemd/journal.ts';
@@ -120,8 +120,9 @@ export function replaceTree(store: Store, work: Workspace, id: string, size?: nu
 }
 
 /**
- * Adds an image of trees that are in the store; one that is there stays as it is. Throws ImageError
- * `not-found` when a tree was removed meanwhile: import it again.
+ * Adds an image of trees that are in the store; one that is there stays as it is, and is found by the
+ * name that it came by now as well. Throws ImageError `not-found` when a tree was removed meanwhile:
+ * import it again.
  */
 export function addImage(store: Store, image: NewImage): StoredImage {
   const { key, manifest, layers, source, config } = image;
@@ -152,6 +153,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
         );
       if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
       isNew = !existsSync(store.path('image', key));
+      if (!isNew) noteName(store, key, info);
       renameIfAbsent(folder, store.path('image', key));
     });
     syncFolder(store.path('blob'));
@@ -177,6 +179,17 @@ export function addImage(store: Store, image: NewImage): StoredImage {
       ],
     });
   return stored;
+}
+
+function noteName(store: Store, key: string, { name, version, importTime }: ImageInfo): void {
+  const path = store.path('image', key, 'info');
+  const known: ImageInfo = JSON.parse(readFileSync(path, 'utf8'));
+  if (known.name === name && known.version === version) return;
+  const others = (known.otherNames ?? []).filter(
+    (other) => other.name !== name || other.version !== version,
+  );
+  const other = { name, ...(version === undefined ? {} : { version }), importTime };
+  writeFileAtomic(path, JSON.stringify({ ...known, otherNames: [...others, other] }), 0o644);
 }
 
 /** `NAME:VERSION`, as the journal has it. */

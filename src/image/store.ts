@@ -30,6 +30,15 @@ export interface StoredImage {
   /** Ids of its unpacked trees, bottom first. */
   readonly layers: readonly string[];
   readonly source?: ImageSource;
+  readonly otherNames?: readonly OtherName[];
+}
+
+/** A name under which the same image came again, from another repository or by another tag. */
+export interface OtherName {
+  readonly name: string;
+  readonly version?: string;
+  /** When it came by that name, nanoseconds since the epoch. */
+  readonly importTime: number;
 }
 
 /** What `info` holds beside the manifest; the file's mtime is the time of last use. */
@@ -40,6 +49,7 @@ export interface ImageInfo {
   readonly size: number;
   readonly layers: readonly string[];
   readonly source?: ImageSource;
+  readonly otherNames?: readonly OtherName[];
 }
 
 /**
@@ -131,8 +141,12 @@ export class Store {
     const anyVersion = labels.every((label) => label.name !== 'version');
     const latest = (image: StoredImage): number => (anyVersion && image.source?.latest ? 1 : 0);
     return this.list()
-      .filter((image) => image.name === name && labels.every((label) => carries(image, label)))
-      .sort((a, b) => latest(b) - latest(a) || b.importTime - a.importTime);
+      .flatMap((image) => {
+        const time = timeNamed(image, name, labels);
+        return time === undefined ? [] : [{ image, time }];
+      })
+      .sort((a, b) => latest(b.image) - latest(a.image) || b.time - a.time)
+      .map(({ image }) => image);
   }
 
   /** Notes that the image is used now; without right to write it changes nothing. */
@@ -198,6 +212,22 @@ export function reason(error: unknown): string {
 
 function notFound(key: string): ImageError {
   return new ImageError('not-found', `no image IDs found for "${key}"`);
+}
+
+/** When an image came by a name with these labels; undefined if that is none of its names. */
+function timeNamed(
+  image: StoredImage,
+  name: string,
+  labels: readonly NameValue[],
+): number | undefined {
+  const carried = (label: NameValue) => carries(image, label);
+  if (image.name === name && labels.every(carried)) return image.importTime;
+  const fits = (other: OtherName) =>
+    other.name === name &&
+    labels.every((label) =>
+      label.name === 'version' ? label.value === other.version : carried(label),
+    );
+  return image.otherNames?.find(fits)?.importTime;
 }
 
 function carries(image: StoredImage, { name, value }: NameValue): boolean {
