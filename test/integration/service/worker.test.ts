@@ -26,7 +26,9 @@ describe('a fetch in the worker', () => {
       `rkt image list --no-legend --fields=id | xargs -r rkt image rm
        touch "$(ls -S /srv/registry/v2/all/blobs/* | head -n 1).gated"`,
     );
-    const script = 'grep -hE "^(Cap|NoNew)" /proc/$(pgrep -x tar)/status; touch /srv/registry/open';
+    // The tar of the layer that has not come yet waits; others come and go.
+    const files = '$(pgrep -x tar | sed "s,.*,/proc/&/status,") /dev/null';
+    const script = `until grep -hsE "^(Cap|NoNew)" ${files}; do sleep 0.1; done; touch /srv/registry/open`;
     const meanwhile = `print(subprocess.run('${script}', shell=True, capture_output=True, text=True).stdout)`;
     const told = await fetchInWorker(host, meanwhile);
     const [, permitted] = /^CapPrm:\t(\w+)$/m.exec(told) ?? [];
