@@ -50,7 +50,7 @@ export async function stackLayers(store: Store, layers: readonly string[]): Prom
     const work = openWorkspace(store);
     try {
       await makeFolderLayer(store, ids, work);
-      installTree(store, work, id, 0);
+      await installTree(store, work, id, 0);
     } catch (error) {
       const code = error instanceof ImageError ? error.code : 'io';
       throw new ImageError(code, `stack layers: ${reason(error)}`, error);

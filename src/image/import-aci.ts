@@ -75,7 +75,7 @@ async function importBytes(
     const known = store.get(key);
     if (known) return known;
     if (file !== undefined) renameSync(file, join(work.path, 'blob'));
-    installTree(store, work, key, unpacked.treeSize);
+    await installTree(store, work, key, unpacked.treeSize);
     const added = addImage(store, { key, manifest, layers: [key], source });
     for (const warning of unpacked.warnings) warn?.(`${source.reference}: ${warning}`);
     return added;

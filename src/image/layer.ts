@@ -62,7 +62,7 @@ async function storeLayer(store: Store, layer: LayerInput): Promise<string> {
       throw new ImageError('mismatch', `its diff id is sha256:${tarDigest}, not ${layer.diffId}`);
     const id = `sha256-${tarDigest}`;
     if (layer.file !== undefined) renameSync(layer.file, join(work.path, 'blob'));
-    installTree(store, work, id, unpacked.treeSize);
+    await installTree(store, work, id, unpacked.treeSize);
     for (const warning of unpacked.warnings) layer.warn?.(`${layer.name}: ${warning}`);
     return id;
   } finally {

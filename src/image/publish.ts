@@ -13,7 +13,7 @@ import type { ImageManifest } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
 import { syncFolder, writeFileAtomic } from '../os/files.ts';
 import { lockFile, tryLockFile } from '../os/lock.ts';
-import { exchange, syncfs } from '../os/syscalls.ts';
+import { exchange, syncfsAsync } from '../os/syscalls.ts';
 import { logEvent } from '../systemd/journal.ts';
 import { ImageError } from './error.ts';
 import {
@@ -95,10 +95,15 @@ export function openWorkspace(store: Store): Workspace {
  * (`blob`), their final names, after all of it is on the disk. `size` is the tree's, in bytes. A tree
  * that is there stays.
  */
-export function installTree(store: Store, work: Workspace, id: string, size?: number): void {
+export async function installTree(
+  store: Store,
+  work: Workspace,
+  id: string,
+  size?: number,
+): Promise<void> {
   const [tree, blob] = [join(work.path, 'tree'), join(work.path, 'blob')];
   if (size !== undefined) writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
-  syncAll(work.path);
+  await syncAll(work.path);
   withStoreLock(store, () => {
     if (existsSync(blob)) renameIfAbsent(blob, store.blobPath(id));
     renameIfAbsent(tree, store.path('tree', id));
@@ -108,10 +113,15 @@ export function installTree(store: Store, work: Workspace, id: string, size?: nu
 }
 
 /** Puts the tree of a workspace (`tree`) in the place of a damaged one, which is then in the workspace. */
-export function replaceTree(store: Store, work: Workspace, id: string, size?: number): void {
+export async function replaceTree(
+  store: Store,
+  work: Workspace,
+  id: string,
+  size?: number,
+): Promise<void> {
   const [tree, place] = [join(work.path, 'tree'), store.path('tree', id)];
   if (size !== undefined) writeFileSync(join(tree, 'size'), String(size), { mode: 0o644 });
-  syncAll(work.path);
+  await syncAll(work.path);
   withStoreLock(store, () => {
     if (existsSync(place)) exchange(tree, place);
     else renameSync(tree, place);
@@ -214,10 +224,10 @@ function renameIfAbsent(from: string, to: string): void {
   if (!existsSync(to)) renameSync(from, to);
 }
 
-function syncAll(path: string): void {
+async function syncAll(path: string): Promise<void> {
   const fd = openSync(path, 'r');
   try {
-    syncfs(fd);
+    await syncfsAsync(fd);
   } finally {
     closeSync(fd);
   }

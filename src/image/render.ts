@@ -26,7 +26,7 @@ async function render(store: Store, rendering: Rendering, image: StoredImage): P
   const work = openWorkspace(store);
   try {
     await makeRendering(store, rendering, work);
-    installTree(store, work, rendering.id);
+    await installTree(store, work, rendering.id);
   } catch (error) {
     const code = error instanceof ImageError ? error.code : 'io';
     throw new ImageError(code, `render image "${image.name}": ${reason(error)}`, error);

@@ -94,7 +94,7 @@ async function verifyTree(
       'in-use',
       `${damage}, and it is in use ${user}: stop that, and verify again`,
     );
-  replaceTree(store, work, id, size);
+  await replaceTree(store, work, id, size);
   return damage;
 }
 

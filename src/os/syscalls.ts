@@ -10,7 +10,11 @@ export class SyscallError extends DomainError<string> {
   }
 }
 
-export type Native = (...args: unknown[]) => number;
+export interface Native {
+  (...args: unknown[]): number;
+  /** The same on a thread of Node's pool; the last argument is called with what comes of it. */
+  async(...args: unknown[]): void;
+}
 interface Koffi {
   load(path: string | null): { func(prototype: string): Native };
   errno(): number;
@@ -253,6 +257,22 @@ function raiseLoopback(): void {
 /** Makes all of a file system's data durable: syncfs(2). */
 export function syncfs(fd: number): void {
   check(native('int syncfs(int fd)')(fd), 'syncfs', `of descriptor ${fd}`);
+}
+
+/** The same, while other work goes on. */
+export async function syncfsAsync(fd: number): Promise<void> {
+  const call = native('int syncfs(int fd)');
+  await new Promise<void>((resolve, reject) => {
+    call.async(fd, (error: Error | null, result: number) => {
+      try {
+        if (error) throw error;
+        check(result, 'syncfs', `of descriptor ${fd}`);
+        resolve();
+      } catch (failure) {
+        reject(failure);
+      }
+    });
+  });
 }
 
 /** fcntl(2) F_SETFD: whether the descriptor closes at the next execve. */

@@ -9,7 +9,7 @@ import { GrowingFile } from './growing-file.ts';
 import type { Registry } from './registry.ts';
 
 /** How many layers are fetched at once. */
-const width = 4;
+const width = 6;
 
 export interface RemoteLayer {
   readonly descriptor: Descriptor;
