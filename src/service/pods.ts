@@ -96,8 +96,8 @@ function unitOf(pod: Pod): string {
 }
 
 function addressesOf({ networks }: Pick<PodInfo, 'networks'>) {
-  return networks.flatMap(({ netName, ip }) =>
-    ip === undefined ? [] : [{ network: netName, address: ip }],
+  return networks.flatMap(({ netName, ip, ip6 }) =>
+    [ip, ip6].flatMap((address) => (address === undefined ? [] : [{ network: netName, address }])),
   );
 }
 

@@ -1,10 +1,12 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Host, startHost } from '../../lib/host.ts';
 import { importBox, startPod } from '../pods/host-box.ts';
+import { installHelper, property } from '../service/installed.ts';
 import { addressesOf, inPod, SERVER, server, WHO } from './net-box.ts';
 import { defineNetwork } from './outside.ts';
 
 const host: Host = await startHost();
+installHelper(host);
 importBox(host, server, {
   name: 'example.org/named',
   files: { '/etc/resolv.conf': 'nameserver 10.9.9.9\n', '/etc/hosts': '10.1.1.1 own\n' },
@@ -122,7 +124,7 @@ describe('names of the pod', () => {
   });
 });
 
-describe('list and status show', () => {
+describe('list, status and the bus show', () => {
   test('addresses of both families, in the text and in JSON', async () => {
     const pod = await startPod(host, [SERVER, '--', WHO], '--net=six,default');
     const { ip4, ip6 } = await addressesOf(host, pod.uuid);
@@ -149,6 +151,12 @@ describe('list and status show', () => {
         { netName: 'default', ifName: 'eth1' },
       ],
     });
+    const object = `/io/rkt/Rkt1/pod/${pod.uuid.replaceAll('-', '_')}`;
+    expect(await property(host, object, 'Pod', 'Addresses')).toEqual([
+      ['six', ip4],
+      ['six', ip6],
+      ['default', expect.stringMatching(/^172\.16\.28\./)],
+    ]);
     await host.ok(['rkt', 'stop', pod.uuid]);
     await pod.running.done;
   });
