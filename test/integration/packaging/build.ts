@@ -15,8 +15,8 @@ const checkout = fileURLToPath(new URL('../../..', import.meta.url));
 const notCopied = new Set(['.git', 'dist', 'node_modules', 'packages']);
 
 /** A folder that is removed after the file's last test. */
-export function scratchFolder(): string {
-  const folder = mkdtempSync(join(tmpdir(), 'rkt-packaging-'));
+export function scratchFolder(parent = tmpdir()): string {
+  const folder = mkdtempSync(join(parent, 'rkt-packaging-'));
   afterAll(() => rmSync(folder, { recursive: true, force: true }));
   return folder;
 }

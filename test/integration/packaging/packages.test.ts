@@ -12,6 +12,7 @@ import {
 } from './build.ts';
 
 const scratch = scratchFolder();
+const inMemory = scratchFolder('/dev/shm');
 const here = join(scratch, 'sources');
 const installed = join(scratch, 'installed');
 let built: { deb: string; rpm: string };
@@ -43,7 +44,7 @@ test(
     await copySources(there, here);
     const again = await buildPackages(there, join(scratch, 'again'), ['deb', 'rpm'], {
       umask: '077',
-      env: { TZ: 'Pacific/Chatham', LC_ALL: 'C', TMPDIR: '/dev/shm' },
+      env: { TZ: 'Pacific/Chatham', LC_ALL: 'C', TMPDIR: inMemory },
     });
     for (const kind of ['deb', 'rpm'] as const)
       expect(readFileSync(again[kind]).equals(readFileSync(built[kind])), kind).toBe(true);
