@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
+import { attachTree, cloneTree } from './mount-tree.ts';
 import { check, native, pipe } from './syscalls.ts';
 
 /** Host ids `shift` to `shift + count - 1` are the ids from 0 of a user namespace. */
@@ -51,13 +52,9 @@ export function withIdMap<T>({ shift, count }: IdRange, action: (ids: number) =>
   }
 }
 
-const SYS = { open_tree: 428, move_mount: 429, mount_setattr: 442 } as const;
-const AT_FDCWD = -100;
+const SYS_MOUNT_SETATTR = 442;
 const AT_EMPTY_PATH = 0x1000;
 const AT_RECURSIVE = 0x8000;
-const OPEN_TREE_CLONE = 1;
-const O_CLOEXEC = 0o2000000;
-const MOVE_MOUNT_F_EMPTY_PATH = 4;
 const MOUNT_ATTR_IDMAP = 0x0010_0000n;
 
 /** How far a mapping goes: what is mounted below is left out, comes along, or is mapped as well. */
@@ -71,9 +68,7 @@ export type MapDepth = 'alone' | 'top' | 'all';
  *   is mapped already
  */
 export function mapMount(source: string, target: string, ids: number, depth: MapDepth): void {
-  const open = native('long syscall(long number, long dir, const char *path, long flags)');
-  const clone = OPEN_TREE_CLONE | O_CLOEXEC | (depth === 'alone' ? 0 : AT_RECURSIVE);
-  const tree = check(open(SYS.open_tree, AT_FDCWD, source, clone), 'open_tree', source);
+  const tree = cloneTree(source, depth !== 'alone');
   try {
     const attr = new BigUint64Array([MOUNT_ATTR_IDMAP, 0n, 0n, BigInt(ids)]);
     const set = Buffer.from(attr.buffer);
@@ -81,12 +76,8 @@ export function mapMount(source: string, target: string, ids: number, depth: Map
     const change = native(
       'long syscall(long number, long dir, const char *path, long flags, void *attr, long size)',
     );
-    check(change(SYS.mount_setattr, tree, '', flags, set, set.length), 'mount_setattr', source);
-    const move = native(
-      'long syscall(long number, long from, const char *path, long to, const char *target, long flags)',
-    );
-    const moved = move(SYS.move_mount, tree, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
-    check(moved, 'move_mount', target);
+    check(change(SYS_MOUNT_SETATTR, tree, '', flags, set, set.length), 'mount_setattr', source);
+    attachTree(tree, target);
   } finally {
     closeSync(tree);
   }

@@ -1,8 +1,8 @@
 import { readFileSync } from 'node:fs';
 
-/** Every path that something is mounted at, as this thread sees them: proc_pid_mountinfo(5). */
-export function mountPoints(): string[] {
-  return readFileSync('/proc/thread-self/mountinfo', 'utf8')
+/** Every path that something is mounted at, as a process or this thread sees them: proc_pid_mountinfo(5). */
+export function mountPoints(pid: number | 'thread-self' = 'thread-self'): string[] {
+  return readFileSync(`/proc/${pid}/mountinfo`, 'utf8')
     .split('\n')
     .flatMap((line) => line.split(' ')[4] ?? [])
     .map(unescaped);

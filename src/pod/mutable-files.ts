@@ -13,6 +13,7 @@ import { inMountsOf } from '../os/mounts-of.ts';
 import { unmount } from '../os/syscalls.ts';
 import { removeMarks } from '../stage1/app-control.ts';
 import { isVolumeOf } from '../stage1/mounts.ts';
+import { passOn } from '../stage1/pass-on.ts';
 import { appRootfs, POD_FILES, podPid, supervisorPid } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { prepareLock } from './layout.ts';
@@ -27,12 +28,13 @@ export async function install(
   pod: Pod,
   app: string,
   image: StoredImage,
+  stage1: Stage1Apps | undefined,
 ): Promise<void> {
   const trees = lockFile(prepareLock(store.dataDir), 'shared');
   try {
     const ids = await layersOf(store, image);
     const info = join(appsInfo(pod), app);
-    const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+    const root = rootOf(pod, app);
     mkdirSync(info, { mode: 0o750 });
     mkdirSync(root, { recursive: true, mode: 0o755 });
     writeFileSync(join(info, 'manifest'), serializeImageManifest(image.manifest), { mode: 0o640 });
@@ -47,19 +49,32 @@ export async function install(
     trees.release();
   }
   store.touch(image.key);
-  inMountsOf(supervisorOf(pod), () => mountAppRoot(store, pod.folder, app));
+  changeMounts(pod, app, stage1, () => mountAppRoot(store, pod.folder, app));
 }
 
 /** Mounts an app's root once more for the pod's user namespace, if that has one. */
-export function mapApp(store: Store, pod: Pod, app: string): void {
+export function mapApp(store: Store, pod: Pod, app: string, stage1: Stage1Apps | undefined): void {
   const users = readIdRange(pod.folder);
   if (!users) return;
-  withIdMap(users, (ids) =>
-    inMountsOf(supervisorOf(pod), () => {
-      unmount(join(pod.folder, POD_FILES.stage1Root, appRootfs(app)));
-      mountAppRoot(store, pod.folder, app, ids);
-    }),
-  );
+  changeMounts(pod, app, stage1, () => unmount(rootOf(pod, app)));
+  withIdMap(users, (ids) => {
+    changeMounts(pod, app, stage1, () => mountAppRoot(store, pod.folder, app, ids));
+  });
+}
+
+/** Mounts or unmounts an app's root; a stage1 that the pod brought along sees to itself. */
+function changeMounts(
+  pod: Pod,
+  app: string,
+  stage1: Stage1Apps | undefined,
+  change: () => void,
+): void {
+  inMountsOf(supervisorOf(pod), change);
+  if (stage1) passOn(pod.folder, [rootOf(pod, app)]);
+}
+
+function rootOf(pod: Pod, app: string): string {
+  return join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
 }
 
 /** Everything of an app that the manifest does not name, so that the next of its name finds nothing. */
@@ -68,10 +83,10 @@ export async function discard(
   app: string,
   stage1: Stage1Apps | undefined,
 ): Promise<void> {
-  const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+  const root = rootOf(pod, app);
   await stage1?.removeApp(pod.folder, app);
   if (podPid(pod.folder) !== undefined)
-    inMountsOf(supervisorOf(pod), () => {
+    changeMounts(pod, app, stage1, () => {
       if (mountPoints().includes(root)) unmount(root);
     });
   removeMarks(pod.folder, app);

@@ -55,12 +55,12 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
       );
     const next = { ...manifest, apps: [...manifest.apps, app] };
     try {
-      await install(store, pod, app.name, image);
+      await install(store, pod, app.name, image, stage1);
       if (!stage1) writeManifest(pod, next);
       await (stage1
         ? stage1.addApp(pod.folder, next, app)
         : call(pod, 'app/add', app.name, request.debug, [`--uuid=${pod.uuid}`]));
-      mapApp(store, pod, app.name);
+      mapApp(store, pod, app.name, stage1);
       markCreated(pod.folder, app.name);
       writeManifest(pod, next);
     } catch (error) {

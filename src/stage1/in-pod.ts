@@ -21,8 +21,9 @@ export function systemctlInPod(
   const argv = [
     `--target=${init}`,
     ...['--mount', '--uts', '--ipc', '--net', '--cgroup', '--'],
-    ...['/usr/bin/nsenter', '--target=1', '--pid'],
-    ...(theirs === namespaceOf(undefined, 'user') ? ['--'] : ['--user', '--']),
+    // By file: a --target=1 of util-linux 2.41 is the pid 1 that it still sees, the host's.
+    ...['/usr/bin/nsenter', '--pid=/proc/1/ns/pid'],
+    ...(theirs === namespaceOf(undefined, 'user') ? ['--'] : ['--user=/proc/1/ns/user', '--']),
     ...(patience === undefined ? [] : ['/usr/bin/timeout', timeoutSeconds(patience)]),
     ...['/usr/bin/systemctl', '--no-ask-password', ...args],
   ];

@@ -12,6 +12,7 @@ import type { RunArguments } from '../../src/stage1/contract.ts';
 import { removeEnterRecord, writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { isVolumeOf } from '../../src/stage1/mounts.ts';
+import { passOn } from '../../src/stage1/pass-on.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import {
   POD_FILES,
@@ -90,6 +91,7 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
     mountVolumesFor(runtime.users, folder, root, planned.mounts);
     return planned;
   });
+  passOn(folder, appVolumes(root, app.name));
   writeUnits(root, plan);
   addIds(root, plan);
   writeEnterRecord(folder, plan.service);
@@ -115,6 +117,7 @@ export async function removeApp(folder: string, name: string): Promise<void> {
       const mounted = mountPoints();
       for (const place of appVolumes(root, name)) if (mounted.includes(place)) unmount(place);
     });
+    passOn(folder, appVolumes(root, name));
   }
   for (const place of appVolumes(root, name)) rmSync(place, { recursive: true });
   rmSync(join(root, STREAMS, name), { recursive: true, force: true });
