@@ -53,7 +53,8 @@ export function appUnit(app: AppService): string {
         app.notifies ? ['NotifyAccess', 'all'] : undefined,
         ['ExecStart', quoteCommand(app.process.exec)],
         ['TimeoutStartSec', 'infinity'],
-        ['User', String(app.process.uid)],
+        // Of a unit that names a user, root too, systemd 257 leaves CAP_SETPCAP inheritable.
+        app.process.uid === 0 ? undefined : ['User', String(app.process.uid)],
         ['Group', String(app.process.gid)],
         app.process.groups.length > 0
           ? ['SupplementaryGroups', app.process.groups.join(' ')]

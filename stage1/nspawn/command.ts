@@ -84,9 +84,11 @@ export function nspawnArgv(pod: NspawnPod, pid: number): string[] {
     '/usr/bin/env',
     `--block-signal=${STOP_SIGNAL.slice(3)}`,
     ...(pod.setup === undefined ? [] : [pod.setup]),
-    // The pod must not outlive the container manager, which holds its lock.
+    // The pod must not outlive the container manager, which holds its lock. What nspawn makes
+    // inheritable, systemd 257 hands on to apps.
     '/usr/bin/setpriv',
     '--pdeathsig=KILL',
+    '--inh-caps=-all',
     '/usr/lib/systemd/systemd',
     ...(pod.debug ? ['--log-target=console', '--log-level=info'] : ['--log-target=null']),
     '--show-status=no',
@@ -104,6 +106,9 @@ export function nspawnEnvironment(pod: NspawnPod): Record<string, string> {
     SYSTEMD_NSPAWN_CONTAINER_SERVICE: 'rkt',
     SYSTEMD_SECCOMP: '0',
     SYSTEMD_LOG_LEVEL: pod.debug ? 'info' : 'err',
+    // Version 257 would give the caller's terminal a title and a colour.
+    SYSTEMD_ADJUST_TERMINAL_TITLE: '0',
+    SYSTEMD_TINT_BACKGROUND: '0',
     ...(pod.unified ? { SYSTEMD_NSPAWN_UNIFIED_HIERARCHY: '1' } : {}),
     ...(pod.sharedIpc ? { SYSTEMD_NSPAWN_SHARE_NS_IPC: '1' } : {}),
     // It refuses to leave them open to a user namespace, whose root could not write there anyway.

@@ -36,7 +36,10 @@ export function rootSettings(app: AppService): Section[1] {
 
 /** What systemd sets of its own accord, but for what the app sets itself. */
 function foreignVariables(environment: readonly NameValue[]): string[] {
-  const names = ['INVOCATION_ID', 'JOURNAL_STREAM', 'LANG', 'SYSTEMD_EXEC_PID'];
+  const names = [
+    ...['INVOCATION_ID', 'JOURNAL_STREAM', 'LANG', 'SYSTEMD_EXEC_PID'],
+    ...['MEMORY_PRESSURE_WATCH', 'MEMORY_PRESSURE_WRITE'],
+  ];
   return names.filter((name) => environment.every((variable) => variable.name !== name));
 }
 

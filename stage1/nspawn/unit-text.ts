@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { Stage1Error } from '../../src/stage1/error.ts';
 
 export type Setting = readonly [name: string, value: string];
@@ -43,10 +44,25 @@ export function quoteCommand(words: readonly string[]): string {
   return `:${words.map(quoteWord).join(' ')}`;
 }
 
-/** A value of BindPaths=: no quotes, since versions of systemd split it before or after unquoting. */
-export function quoteBind(source: string, target: string): string {
-  const part = (path: string) => path.replace(/[\\:\s"']/g, '\\$&').replaceAll('%', '%%');
+/**
+ * A value of BindPaths=: no quotes, since versions of systemd split it before or after unquoting. Those
+ * that start services by an executor of their own unquote each path once more.
+ */
+export function quoteBind(source: string, target: string, executed = hasExecutor): string {
+  const part = (path: string) => {
+    const told = /["']/.test(path) && executed() ? path.replace(/["']/g, betweenOther) : path;
+    return told.replace(/[\\:\s"']/g, '\\$&').replaceAll('%', '%%');
+  };
   return `${part(source)}:${part(target)}`;
+}
+
+function betweenOther(quote: string): string {
+  return quote === '"' ? `'"'` : `"'"`;
+}
+
+/** The pod's systemd is the host's. */
+function hasExecutor(): boolean {
+  return existsSync('/usr/lib/systemd/systemd-executor');
 }
 
 /** A value that is not split into words, only expanded. */

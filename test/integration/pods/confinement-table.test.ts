@@ -224,18 +224,26 @@ const OF_USER =
 /** On the VM, which takes seconds for each of 36 processes, what version 2 of cgroups makes different. */
 const shown = rows.filter(({ vm, name }) => (hostKind === 'vm' ? vm || name === 'defaults' : !vm));
 
+const SETPCAP = '0000000000000100';
+
 describe.each(shown)('$name', (row) => {
   beforeAll(() => measure(row), hostKind === 'vm' ? 900_000 : 120_000);
   const of = (column: (typeof COLUMNS)[number]) => table.get(row.name)?.[column] ?? new Map();
+  /** systemd 257 leaves CAP_SETPCAP inheritable to users who are not root, and have no use of it. */
+  const given = () => {
+    const app = new Map(of('app'));
+    if (row.user && app.get('CapInh') === SETPCAP) app.set('CapInh', '0'.repeat(16));
+    return [...app];
+  };
 
   test('is the same in the app and in app exec', () => {
     expect(of('app').get('Seccomp')).toMatch(/^[02]$/);
     expect(of('app').size).toBeGreaterThan(27);
-    expect([...of('app exec')]).toEqual([...of('app')]);
+    expect([...of('app exec')]).toEqual(given());
   });
 
   test('is the same in the app and in enter', () => {
-    const compared = [...of('app')].filter(([name]) => !row.user || !OF_USER.test(name));
+    const compared = given().filter(([name]) => !row.user || !OF_USER.test(name));
     expect([...of('enter')].filter(([name]) => compared.some(([other]) => other === name))).toEqual(
       compared,
     );

@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { Box } from './box.ts';
 
 const box = new Box();
-const run = (flag: string, script: string) =>
-  box.run(script, { app: [`--seccomp=${flag}`, '--caps-retain=CAP_SYS_ADMIN,CAP_CHOWN'] });
+const run = (flag: string, script: string, more: readonly string[] = []) =>
+  box.run(script, { app: [`--seccomp=${flag}`, '--caps-retain=CAP_SYS_ADMIN,CAP_CHOWN', ...more] });
 
 /** Each system call of busybox is there under one name only. */
 const TRY = 'mkdir /tmp/x; echo $?; mount -t tmpfs t /tmp 2>&1; echo end';
@@ -33,13 +33,16 @@ test.each([
   expect((await run(flag, TRY)).stdout).toBe('0\nend\n');
 });
 
-test('what is retained beside the sets of systemd is allowed, the rest is EPERM', async () => {
-  const calls = 'read,write,open,openat,close,ioctl,fcntl,fstat,newfstatat,stat,lseek,dup2,prctl';
-  const sets = '@systemd/default-whitelist,@systemd/process';
-  const script = 'echo works; mkdir /tmp/x 2>&1; echo end';
-  const { stdout } = await run(`mode=retain,${sets},${calls}`, script);
-  expect(stdout).toMatch(/^works\n.*not permitted\nend\n$/i);
-});
+test.each([[[]], [['--user=1000', '--group=1000']]])(
+  'what is retained beside the sets of systemd is allowed, the rest is EPERM %s',
+  async (user) => {
+    const calls = 'read,write,open,openat,close,ioctl,fcntl,fstat,newfstatat,stat,lseek,dup2,prctl';
+    const sets = '@systemd/default-whitelist,@systemd/process';
+    const script = 'echo works; mkdir /tmp/x 2>&1; echo end';
+    const { stdout } = await run(`mode=retain,${sets},${calls}`, script, user);
+    expect(stdout).toMatch(/^works\n.*not permitted\nend\n$/i);
+  },
+);
 
 test('an errno counts for all that is not retained', async () => {
   const flag = 'mode=retain,errno=EXDEV,@rkt/default-whitelist';

@@ -144,27 +144,27 @@ describe('a host volume', () => {
     await box.local.startProgram('umount', [join(source, 'below')]).done;
   });
 
-  test.each(['with space', 'with:colon', 'with%percent', 'with"quote', 'ünïcode', 'back\\slash'])(
-    'has a source named %s and a target of the same name',
-    async (name) => {
-      const source = join(box.folder(), name);
-      mkdirSync(source);
-      writeFileSync(join(source, 'file'), 'seen\n');
-      const target = `/data/${name}`;
-      const manifest = {
-        volumes: [{ name: 'data', kind: 'host', source }],
-        apps: [
-          {
-            name: 'box',
-            image: { name: BOX, id: box.keys.get(BOX) },
-            app: { exec: ['/bin/cat', `${target}/file`], user: '0', group: '0' },
-            mounts: [{ volume: 'data', path: target }],
-          },
-        ],
-      };
-      expect((await box.runSection({}, { manifest })).stdout).toBe('seen\n');
-    },
-  );
+  test.each([
+    ...['with space', 'with:colon', 'with%percent', 'ünïcode', 'back\\slash'],
+    ...['with"quote', "one's", `''"' \\"`],
+  ])('has a source named %s and a target of the same name', async (name) => {
+    const source = join(box.folder(), name);
+    mkdirSync(source);
+    writeFileSync(join(source, 'file'), 'seen\n');
+    const target = `/data/${name}`;
+    const manifest = {
+      volumes: [{ name: 'data', kind: 'host', source }],
+      apps: [
+        {
+          name: 'box',
+          image: { name: BOX, id: box.keys.get(BOX) },
+          app: { exec: ['/bin/cat', `${target}/file`], user: '0', group: '0' },
+          mounts: [{ volume: 'data', path: target }],
+        },
+      ],
+    };
+    expect((await box.runSection({}, { manifest })).stdout).toBe('seen\n');
+  });
 });
 
 describe('an empty volume', () => {

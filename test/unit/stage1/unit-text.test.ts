@@ -31,8 +31,18 @@ test.each([
   ['/100%', '/q"q', '/100%%:/q\\"q'],
   ['/b\\s', "/it's", "/b\\\\s:/it\\'s"],
 ])('a bind of %j to %j is written as %s', (source, target, text) => {
-  expect(quoteBind(source, target)).toBe(text);
+  expect(quoteBind(source, target, () => false)).toBe(text);
 });
+
+test.each([
+  ['/a b', '/c:d', '/a\\ b:/c\\:d'],
+  ['/q"q', "/it's", `/q\\'\\"\\'q:/it\\"\\'\\"s`],
+])(
+  'a bind of %j to %j is written as %s where services have an executor',
+  (source, target, text) => {
+    expect(quoteBind(source, target, () => true)).toBe(text);
+  },
+);
 
 test('a unit leaves out the settings that are undefined', () => {
   const text = unitText([
