@@ -279,7 +279,8 @@ describe('bytes that are no ACI', () => {
       flipped(compressed('bzip2')),
       /bzip2 data is damaged|unknown type/,
     ],
-    'a bit-flipped xz stream': [flipped(compressed('xz')), /xz data is damaged/],
+    // xz 5.8 hands on what it has made of a damaged block.
+    'a bit-flipped xz stream': [flipped(compressed('xz')), /(xz data is|wrong checksum:) damaged/],
     'a bit-flipped zstd stream': [flipped(compressed('zstd')), /zstd data is damaged/],
   };
 
