@@ -52,7 +52,7 @@ describe('the host', () => {
   test('freezes a unit', async (context) => {
     needs(context, 'freeze');
     const script =
-      'systemd-run -q --unit=cold sleep 100; systemctl freeze cold; cat /sys/fs/cgroup/system.slice/cold.service/cgroup.freeze; systemctl stop cold';
+      'systemd-run -q --unit=cold sleep 100; systemctl freeze cold; cat /sys/fs/cgroup/system.slice/cold.service/cgroup.freeze; systemctl thaw cold; systemctl stop cold';
     expect(await host.ok(['sh', '-ec', script])).toBe('1');
   });
 });
