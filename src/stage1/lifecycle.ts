@@ -9,6 +9,8 @@ export interface Lifecycle {
   readonly stopSignal: Signal | undefined;
   /** The app has to report by sd_notify(3) at least this often, in milliseconds. */
   readonly watchdog: number | undefined;
+  /** Tells when it is ready by sd_notify(3). */
+  readonly notifies: boolean;
 }
 
 export interface Signal {
@@ -25,6 +27,8 @@ const LIFECYCLE_ANNOTATIONS = {
   stopSignal: 'appc.io/docker/stopsignal',
   /** Of the app or its image: `500ms`, `30s`, `2m`. */
   watchdog: 'coreos.com/rkt/stage2/watchdog',
+  /** Of the image: `true`. */
+  notifies: 'appc.io/executor/supports-systemd-notify',
 } as const;
 
 /** Reads the annotations of an app and of its image; where both have one, the app's counts. */
@@ -38,6 +42,7 @@ export function lifecycleOf(app: RuntimeApp, image: ImageManifest): Lifecycle {
     restart: restartPolicy(app.name, value(LIFECYCLE_ANNOTATIONS.restart, app.annotations)),
     stopSignal: stopSignal === undefined ? undefined : signalOf(app.name, stopSignal),
     watchdog: watchdog === undefined ? undefined : milliseconds(app.name, watchdog),
+    notifies: value(LIFECYCLE_ANNOTATIONS.notifies, image.annotations) === 'true',
   };
 }
 

@@ -1,14 +1,13 @@
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, statSync, symlinkSync, writeFileSync, writeSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
-import { appEnvironment, type ImageManifest, type RuntimeApp } from '../../src/appc/index.ts';
+import { appEnvironment, type RuntimeApp } from '../../src/appc/index.ts';
 import { onPathOfRoot } from '../../src/os/inroot.ts';
 import { bindInRoot, makeTarget, remountReadOnly } from '../../src/os/mount-in-root.ts';
 import { chroot, execve, MS, mount } from '../../src/os/syscalls.ts';
 import { METADATA_PORT, type RunArguments } from '../../src/stage1/contract.ts';
 import { writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
-import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
+import { type Lifecycle, lifecycleOf } from '../../src/stage1/lifecycle.ts';
 import { type AppMount, appMounts } from '../../src/stage1/mounts.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import {
@@ -19,8 +18,12 @@ import {
 } from '../../src/stage1/pod-files.ts';
 import { appSection, planProcess } from '../../src/stage1/process.ts';
 import { supervision } from '../../src/systemd/host.ts';
+import { notify } from '../../src/systemd/notify.ts';
 import { registerMachine, requestScope } from '../../src/systemd/scope.ts';
 import { applyIsolators, checkIsolators } from './isolators.ts';
+
+/** Where systemd has it on any host. */
+const NOTIFY_SOCKET = '/run/systemd/notify';
 
 /**
  * The entry point `run` of the fly flavour: this process becomes the pod's one app, in the host's
@@ -36,7 +39,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const app = onlyApp(manifest.apps);
   const image = readAppImageManifest(pod.folder, app.name);
   const section = appSection(app, image);
-  checkLifecycle(app, image);
+  const lifecycle = lifecycleOf(app, image);
+  checkLifecycle(app.name, lifecycle);
   const root = join(pod.folder, POD_FILES.stage1Root, appRootfs(app.name));
   const mounts = appMounts(manifest, app, section);
   checkSupported(options, app, mounts);
@@ -65,8 +69,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   const ready = join(pod.folder, POD_FILES.ready);
   mkdirSync(dirname(ready), { recursive: true });
   symlinkSync('ready', ready);
-  if (process.env['NOTIFY_SOCKET'])
-    spawnSync('systemd-notify', ['--ready', `--pid=${process.pid}`], { stdio: 'ignore' });
+  const told = lifecycle.notifies ? passNotification(root) : {};
+  if (!lifecycle.notifies) notify('READY=1');
 
   await applyIsolators(section.isolators);
   chroot(root);
@@ -74,7 +78,8 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
   process.setgid?.(plan.gid);
   process.setuid?.(plan.uid);
   process.chdir(plan.workingDirectory);
-  const env = Object.fromEntries(environment.map(({ name, value }) => [name, value]));
+  const own = Object.fromEntries(environment.map(({ name, value }) => [name, value]));
+  const env = { ...own, ...told };
   execve(plan.exec[0] ?? '', plan.exec, env, [pod.lockFd]);
 }
 
@@ -105,12 +110,29 @@ function checkSupported(options: RunArguments, app: RuntimeApp, mounts: readonly
 }
 
 /** Nobody stays who could start the app again. */
-function checkLifecycle(app: RuntimeApp, image: ImageManifest): void {
-  if (lifecycleOf(app, image).restart === 'no') return;
+function checkLifecycle(app: string, { restart }: Lifecycle): void {
+  if (restart === 'no') return;
   throw new Stage1Error(
     'unsupported',
-    `cannot restart app "${app.name}": the fly stage1 has nobody to do it; leave --restart out, or use another stage1`,
+    `cannot restart app "${app}": the fly stage1 has nobody to do it; leave --restart out, or use another stage1`,
   );
+}
+
+/**
+ * Puts the socket of this unit's manager where the app finds it: as the unit's main process it speaks for
+ * itself. Returns the variables of sd_notify(3) and sd_watchdog_enabled(3).
+ */
+function passNotification(root: string): Record<string, string> {
+  const socket = process.env['NOTIFY_SOCKET'];
+  if (!socket) return {};
+  // The name of an abstract one is the network's, which is the host's.
+  const isFile = !socket.startsWith('@');
+  if (isFile) bindInRoot(socket, statSync(socket), root, NOTIFY_SOCKET, 0);
+  const { WATCHDOG_PID: pid, WATCHDOG_USEC: usec } = process.env;
+  return {
+    NOTIFY_SOCKET: isFile ? NOTIFY_SOCKET : socket,
+    ...(pid && usec ? { WATCHDOG_PID: pid, WATCHDOG_USEC: usec } : {}),
+  };
 }
 
 function mountHostFileSystems(root: string): void {

@@ -49,8 +49,8 @@ export function appUnit(app: AppService): string {
     [
       'Service',
       [
-        ['Type', app.notifies ? 'notify' : 'exec'],
-        app.notifies ? ['NotifyAccess', 'all'] : undefined,
+        ['Type', app.lifecycle.notifies ? 'notify' : 'exec'],
+        app.lifecycle.notifies ? ['NotifyAccess', 'all'] : undefined,
         ['ExecStart', quoteCommand(app.process.exec)],
         ['TimeoutStartSec', 'infinity'],
         // Of a unit that names a user, root too, systemd 257 leaves CAP_SETPCAP inheritable.

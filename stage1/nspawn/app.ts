@@ -125,9 +125,6 @@ export function planService(request: ServiceRequest): ServicePlan {
         ...appArmorSettings(section.isolators),
       ],
       lifecycle: lifecycleOf(app, image),
-      notifies: image.annotations.some(
-        (a) => a.name === 'appc.io/executor/supports-systemd-notify' && a.value === 'true',
-      ),
       stdin: request.streams.stdin,
       stdout: request.streams.stdout,
       stderr: request.streams.stderr,

@@ -23,8 +23,6 @@ export interface AppService {
   readonly noNewPrivileges: boolean;
   readonly limits: readonly (readonly [string, string])[];
   readonly lifecycle: Lifecycle;
-  /** Tells when it is ready by sd_notify(3). */
-  readonly notifies: boolean;
   /** Units of the pod that hand it sockets which are open already. */
   readonly sockets?: readonly string[];
   /** Names of credentials that the pod was given. */

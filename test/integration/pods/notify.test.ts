@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { startHost } from '../../lib/host.ts';
-import { importBox, PATIENCE } from './host-box.ts';
+import { FLY, importBox, PATIENCE } from './host-box.ts';
 
 const host = await startHost();
 importBox(host, {
@@ -12,7 +12,12 @@ importBox(host, {
 const HOST_PROGRAMS = '--volume=usr,kind=host,source=/usr,readOnly=true';
 
 /** Has systemd run a pod of the notifier as a unit's main process. */
-function runUnit(name: string, properties: readonly string[], script: string) {
+function runUnit(
+  name: string,
+  properties: readonly string[],
+  script: string,
+  flavour: readonly string[] = ['--net=none'],
+) {
   return host.run([
     'systemd-run',
     '--quiet',
@@ -20,7 +25,7 @@ function runUnit(name: string, properties: readonly string[], script: string) {
     `--unit=${name}`,
     '--service-type=notify',
     ...['NotifyAccess=all', 'Delegate=yes', ...properties].map((each) => `--property=${each}`),
-    ...['/usr/local/bin/rkt', 'run', '--net=none', HOST_PROGRAMS, 'example.org/notifier'],
+    ...['/usr/local/bin/rkt', 'run', ...flavour, HOST_PROGRAMS, 'example.org/notifier'],
     ...['--mount=volume=usr,target=/usr', '--', script],
   ]);
 }
@@ -34,6 +39,14 @@ describe('a unit whose main process is a pod', () => {
     expect(await show('late', 'ActiveState')()).toBe('activating');
     await expect.poll(show('late', 'ActiveState'), { timeout: PATIENCE }).toBe('active');
     await host.ok(['systemctl', 'stop', 'late']);
+  });
+
+  test("is a fly pod's app, which is heard", async () => {
+    const script = '/usr/bin/systemd-notify --ready --status=heard; exec sleep 1000';
+    await runUnit('flying', [], script, ['--net=host', FLY]);
+    await expect.poll(show('flying', 'StatusText'), { timeout: PATIENCE }).toBe('heard');
+    expect(await show('flying', 'ActiveState')()).toBe('active');
+    await host.ok(['systemctl', 'stop', 'flying']);
   });
 
   test('with a watchdog is reported to as long as the pod lives', async () => {
