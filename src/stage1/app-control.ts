@@ -29,7 +29,22 @@ export function startApp(podFolder: string, app: string): void {
   const mark = (name: string) => join(podFolder, POD_FILES.status, `${app}${name}`);
   for (const name of ['-started', ...ENDED]) rmSync(mark(name), { force: true });
   writeFileSync(mark('-started'), '');
-  manage(podFolder, 'start', `${app}.service`);
+  const init = initOf(podFolder);
+  const words = ['start', `${app}.service`];
+  const { status, stderr } = systemctlInPod(init, words);
+  if (status !== 0 && !ranAndFailed(init, app)) throw refused(words, status, stderr);
+}
+
+/** What systemd says that a process ended with, of which it could not execute the program: systemd.exec(5). */
+const NOT_EXECUTED = 200;
+
+/** Whether an app ended before systemd had seen that it was executed, which it reports as a failed start. */
+function ranAndFailed(init: number, app: string): boolean {
+  const words = ['show', '--property=Result,ExecMainStatus', `${app}.service`];
+  const { stdout } = systemctlInPod(init, words);
+  const [, status] =
+    /^Result=(?:exit-code|signal|core-dump)\nExecMainStatus=(\d+)$/.exec(stdout) ?? [];
+  return status !== undefined && Number(status) < NOT_EXECUTED;
 }
 
 /** How long an app has to stop in order, in milliseconds, unless it is told otherwise. */
@@ -79,9 +94,12 @@ export function removeMarks(podFolder: string, app: string): void {
 
 function manage(podFolder: string, ...words: readonly string[]): void {
   const { status, stderr } = systemctlInPod(initOf(podFolder), words);
-  if (status === 0) return;
+  if (status !== 0) throw refused(words, status, stderr);
+}
+
+function refused(words: readonly string[], status: number | null, stderr: string): Stage1Error {
   const why = stderr.split('\n')[0] || `systemctl ended with ${status}`;
-  throw new Stage1Error('app-setup', `the pod's systemd refused to ${words.join(' ')}: ${why}`);
+  return new Stage1Error('app-setup', `the pod's systemd refused to ${words.join(' ')}: ${why}`);
 }
 
 function initOf(podFolder: string): number {

@@ -16,7 +16,7 @@ export function systemctlInPod(
   init: number,
   args: readonly string[],
   patience?: number,
-): { status: number | null; stderr: string } {
+): { status: number | null; stdout: string; stderr: string } {
   const theirs = namespaceOf(`/proc/${init}`, 'user');
   const argv = [
     `--target=${init}`,
@@ -27,13 +27,13 @@ export function systemctlInPod(
     ...(patience === undefined ? [] : ['/usr/bin/timeout', timeoutSeconds(patience)]),
     ...['/usr/bin/systemctl', '--no-ask-password', ...args],
   ];
-  const { status, stderr } = spawnSync('nsenter', argv, {
+  const { status, stdout, stderr } = spawnSync('nsenter', argv, {
     cwd: '/',
     env: { PATH: '/usr/sbin:/usr/bin:/sbin:/bin' },
-    stdio: ['ignore', 'ignore', 'pipe'],
+    stdio: ['ignore', 'pipe', 'pipe'],
     encoding: 'utf8',
   });
-  return { status, stderr: stderr?.trim() ?? '' };
+  return { status, stdout: stdout?.trim() ?? '', stderr: stderr?.trim() ?? '' };
 }
 
 /** What timeout(1) ends with when the time is over. */
