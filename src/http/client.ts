@@ -3,6 +3,7 @@ import type { Dispatcher } from 'undici';
 import type { Config } from '../config/index.ts';
 import { errnoOf, errorChain } from '../os/error.ts';
 import { version } from '../os/version.ts';
+import type { Connections } from './connections.ts';
 import { HttpError, shownUrl } from './error.ts';
 
 const maxRedirects = 10;
@@ -43,11 +44,12 @@ export interface HttpResponse {
 
 /**
  * The project's way to ask servers. Redirects are followed, at most 10, unless the request has a body;
- * whatever status comes then is an answer. What it opens is opened on the first request.
+ * whatever status comes then is an answer. A GET or HEAD whose connection the server closed before it
+ * answered is made once more. What it opens is opened on the first request.
  */
 export class HttpClient {
   readonly #options: HttpOptions;
-  #connections: Promise<Dispatcher> | undefined;
+  #connections: Promise<Connections> | undefined;
 
   constructor(options: HttpOptions) {
     this.#options = options;

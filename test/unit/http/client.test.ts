@@ -1,11 +1,12 @@
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer, type IncomingMessage } from 'node:http';
-import { connect } from 'node:net';
+import { createServer, type IncomingMessage, type RequestListener } from 'node:http';
+import { connect, type Socket } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { Duplex } from 'node:stream';
+import { setImmediate } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
-import { readText, statusError } from '../../../src/http/client.ts';
+import { type HttpClient, readText, statusError } from '../../../src/http/client.ts';
 import { version } from '../../../src/os/version.ts';
 import { client, makePki, type Pki, serve, withEnvironment } from './server.ts';
 
@@ -83,6 +84,76 @@ describe('a request', () => {
       .catch((thrown) => thrown);
     expect(error).toMatchObject({ code: 'bad-url' });
     expect(String(error)).not.toContain('secret');
+  });
+});
+
+describe('a connection that is kept', () => {
+  /** A server that closes a connection on which a second request comes, and what it was asked. */
+  async function forgetful(tls?: Pki): Promise<{ origin: string; seen: string[] }> {
+    const known = new WeakSet<Socket>();
+    const seen: string[] = [];
+    const listener: RequestListener = ({ socket, method, url }, response) => {
+      seen.push(`${method} ${url}`);
+      if (known.has(socket)) socket.destroy();
+      else response.end(url);
+      known.add(socket);
+    };
+    return { origin: await serve(listener, tls), seen };
+  }
+  async function ask(asker: HttpClient, url: string): Promise<string> {
+    const text = await readText(await asker.request(url), 100);
+    // Then the connection is free for the next request.
+    await setImmediate();
+    return text;
+  }
+
+  test.each(['http', 'https'])('and closed by a server of %s loses no request', async (scheme) => {
+    trusting();
+    const { origin, seen } = await forgetful(scheme === 'https' ? pki : undefined);
+    const asker = client();
+    for (const path of ['/1', '/2', '/3']) expect(await ask(asker, origin + path)).toBe(path);
+    expect(seen).toEqual(['GET /1', 'GET /2', 'GET /2', 'GET /3']);
+  });
+
+  test('and closed by the server, as are all others, loses none of several requests', async () => {
+    const { origin, seen } = await forgetful();
+    const asker = client();
+    const askAll = () => Promise.all(['/1', '/2', '/3'].map((path) => ask(asker, origin + path)));
+    await askAll();
+    expect(await askAll()).toEqual(['/1', '/2', '/3']);
+    expect(seen).toHaveLength(9);
+  });
+
+  test('and closed inside an answer has the answer end', async () => {
+    const seen: (string | undefined)[] = [];
+    const origin = await serve((request, response) => {
+      seen.push(request.url);
+      response.writeHead(200, { 'content-length': 10 }).write('half', () => response.destroy());
+    });
+    await expect(ask(client(), `${origin}/half`)).rejects.toMatchObject({ code: 'interrupted' });
+    expect(seen).toEqual(['/half']);
+  });
+
+  test('and closed has nothing made again that is not safe to be made twice', async () => {
+    const { origin, seen } = await forgetful();
+    const asker = client();
+    await ask(asker, `${origin}/1`);
+    const order = asker.request(`${origin}/order`, { method: 'POST', body: 'one' });
+    await expect(order).rejects.toMatchObject({ code: 'unreachable' });
+    expect(seen).toEqual(['GET /1', 'POST /order']);
+  });
+
+  test('and a new one closed as well is an error: a request is made twice at most', async () => {
+    const seen: (string | undefined)[] = [];
+    const origin = await serve(({ socket, url }) => {
+      seen.push(url);
+      socket.destroy();
+    });
+    await expect(client().request(`${origin}/x`)).rejects.toMatchObject({
+      code: 'unreachable',
+      message: `cannot get ${origin}/x: the server closed the connection`,
+    });
+    expect(seen).toEqual(['/x', '/x']);
   });
 });
 
