@@ -80,6 +80,13 @@ describe('npm run install:system, onto a host', { timeout: BUILDING }, () => {
     expect(await ok(`busctl --json=short call ${manager} ListImages 'a{sv}' 0`)).toContain(BOX);
   });
 
+  test('once more has the helper that was there before end', async () => {
+    await ok('busctl get-property io.rkt.Rkt1 /io/rkt/Rkt1 io.rkt.Rkt1.Manager Version');
+    expect(await ok('systemctl is-active rkt-helper.service')).toBe('active');
+    await ok(`${built} ${install}`);
+    expect(await ok('systemctl is-active rkt-helper.service || true')).toBe('inactive');
+  });
+
   test('a member of group rkt may look, and nobody else', async () => {
     const list = ['rkt', 'image', 'list', '--no-legend'];
     expect(await host.ok(list, { user: 'member' })).toContain(BOX);
