@@ -37,6 +37,4 @@ function listener(request, response) {
 const server = cert
   ? createTlsServer({ cert: readFileSync(cert), key: readFileSync(key) }, listener)
   : createServer(listener);
-// A slow host would meet connections that are closed just when it takes them up again.
-server.keepAliveTimeout = 0;
 server.listen(Number(port), '127.0.0.1', () => console.log('ready'));
