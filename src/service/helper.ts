@@ -1,5 +1,6 @@
 import { openStore } from '../image/store.ts';
 import { type BusCall, SystemBus } from '../systemd/bus.ts';
+import { SystemdError } from '../systemd/error.ts';
 import { checkAuthorization, type Subject } from '../systemd/polkit.ts';
 import { serviceReady } from '../systemd/service.ts';
 import { killMachine, UnitControl } from '../systemd/unit-control.ts';
@@ -91,13 +92,19 @@ export async function runHelper(options: HelperOptions): Promise<void> {
     options.signal.addEventListener('abort', () => resolve(), { once: true });
     if (options.signal.aborted) resolve();
   });
-  await Promise.race([idle.over, told, bus.ended]);
-  service.stopping();
-  // Whoever calls from now on has another helper started. Who has called is answered, also when
-  // systemd, which sees the name go, says in between that it is time to end.
-  await bus.releaseName(NAME);
-  do await new Promise((resolve) => setTimeout(resolve, DRAIN));
-  while (unanswered > 0);
+  try {
+    await Promise.race([idle.over, told, bus.ended]);
+    service.stopping();
+    // Whoever calls from now on has another helper started. Who has called is answered, also when
+    // systemd, which sees the name go, says in between that it is time to end.
+    await bus.releaseName(NAME);
+    do await Promise.race([new Promise((resolve) => setTimeout(resolve, DRAIN)), bus.ended]);
+    while (unanswered > 0);
+  } catch (error) {
+    // A bus that ends has nobody who could be answered. The next one has another helper started,
+    // and workers, which are units of their own, go on.
+    if (!(error instanceof SystemdError && error.code === 'no-bus')) throw error;
+  }
   watch.close();
   varlink?.close();
   bus.close();

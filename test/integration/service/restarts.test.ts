@@ -91,6 +91,17 @@ for (const [at, [what, script]] of HAPPENINGS.entries())
       await answer(host, 'StopPod', ['sa{sv}', String(uuid), '0']);
       expect(await property(host, String(path), 'Pod', 'State')).toBe('exited');
     });
+
+    if (what.startsWith('dbus-'))
+      test('a helper without work ends well, as it does at any other time', async () => {
+        await answer(host, 'ListPods', ['a{sv}', '0']);
+        expect((await host.exec(['sh', '-ec', script])).code).toBe(0);
+        const show = ['systemctl', 'show', '-p', 'ActiveState,Result', 'rkt-helper.service'];
+        const helper = async () => (await host.exec(show)).stdout.trim();
+        const isThere = async () => /=(de)?activ(e|ating)$/m.test(await helper());
+        await expect.poll(isThere, { timeout: PATIENCE }).toBe(false);
+        expect(await helper()).toBe('Result=success\nActiveState=inactive');
+      });
   });
 
 test('a helper that is killed in the middle of RunPod leaves a pod that runs', async () => {
