@@ -15,15 +15,42 @@ const SO_PEERCRED = 17;
 
 /** Who is at the other end: SO_PEERCRED, unix(7). Throws when that process has ended already. */
 export function peerOf(socket: Socket): Peer {
-  const { _handle: handle } = socket as unknown as { _handle?: { fd: number } };
   const credentials = Buffer.alloc(12);
   const size = Buffer.alloc(4);
   size.writeUInt32LE(credentials.length);
   const call = native('int getsockopt(int fd, int level, int name, void *value, void *size)');
-  const fd = handle?.fd ?? -1;
-  check(call(fd, SOL_SOCKET, SO_PEERCRED, credentials, size), 'getsockopt', 'SO_PEERCRED');
+  check(
+    call(fdOf(socket), SOL_SOCKET, SO_PEERCRED, credentials, size),
+    'getsockopt',
+    'SO_PEERCRED',
+  );
   const pid = credentials.readInt32LE(0);
   return { pid, uid: credentials.readUInt32LE(4), startTime: startTime(pid) };
+}
+
+/** poll(2). */
+const POLLERR = 0x8;
+const POLLHUP = 0x10;
+
+/**
+ * Whether nobody is at the other end of a Unix socket any more. Who has only said all that they had to
+ * say, by shutdown(2), still is: Node emits `end` for both.
+ */
+export function hasHungUp(socket: Socket): boolean {
+  const fd = fdOf(socket);
+  if (fd < 0) return true;
+  // struct pollfd: int fd, short events, short revents; these two are always told.
+  const asked = Buffer.alloc(8);
+  asked.writeInt32LE(fd);
+  const call = native('int poll(void *fds, unsigned long count, int timeout)');
+  check(call(asked, 1, 0), 'poll', 'of a socket');
+  return (asked.readInt16LE(6) & (POLLERR | POLLHUP)) !== 0;
+}
+
+/** -1 for one that is closed. */
+function fdOf(socket: Socket): number {
+  const { _handle: handle } = socket as unknown as { _handle?: { fd: number } | null };
+  return handle?.fd ?? -1;
 }
 
 /** proc_pid_stat(5), field 22. The name in field 2 may hold anything, a parenthesis too. */

@@ -1,6 +1,6 @@
 import { createServer, type Socket } from 'node:net';
 import * as z from 'zod/mini';
-import { type Peer, peerOf } from '../os/peer.ts';
+import { hasHungUp, type Peer, peerOf } from '../os/peer.ts';
 import { version } from '../os/version.ts';
 import { asServiceError, ServiceError } from './error.ts';
 import { type ApiObject, type ApiObjects, type Caller, ROOT } from './objects.ts';
@@ -67,13 +67,31 @@ type Call = z.output<typeof callSchema>;
 /** Answers one call after the other, until the caller has hung up or what comes is no call. */
 async function converse(socket: Socket, service: Service): Promise<void> {
   const callers = callersOf(peerOf(socket), service);
-  const gone = new AbortController();
-  for (const event of ['end', 'close']) socket.once(event, () => gone.abort());
+  const gone = departureOf(socket);
   await receive(socket, async (message) => {
     const call = callSchema.parse(message);
-    for await (const reply of replies(call, callers, service, gone.signal))
+    for await (const reply of replies(call, callers, service, gone))
       if (!call.oneway) await send(socket, reply);
   });
+}
+
+/** Whoever has said all that they had to say is looked for that often, in milliseconds. */
+const LOOK = 1000;
+
+/** Aborted when nobody is there any more to take an answer. */
+function departureOf(socket: Socket): AbortSignal {
+  const gone = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  socket.once('end', () => {
+    const look = () => {
+      if (hasHungUp(socket)) gone.abort();
+    };
+    timer = setInterval(look, LOOK);
+    look();
+  });
+  socket.once('close', () => gone.abort());
+  gone.signal.addEventListener('abort', () => clearInterval(timer));
+  return gone.signal;
 }
 
 /** The caller, by whether they put up with being asked for a password. */

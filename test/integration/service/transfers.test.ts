@@ -29,7 +29,17 @@ beforeAll(async () => {
     return aci;
   };
   const folder = mkdtempSync(join(tmpdir(), 'rkt-service-'));
-  for (const name of ['plain', 'progress', 'canceled', 'killed', 'worker']) await put(folder, name);
+  const names = [
+    'plain',
+    'progress',
+    'canceled',
+    'killed',
+    'worker',
+    'answered',
+    'left',
+    'hung-up',
+  ];
+  for (const name of names) await put(folder, name);
   const aci = await put(folder, 'signed');
   await host.writeFile('/srv/signed.aci.asc', gnupg.sign(aci, ann));
   const pki = makePki(folder);
@@ -216,4 +226,59 @@ test('an image is removed by the API', async () => {
   await answer(host, 'RemoveImage', ['sa{sv}', 'localhost/plain', '0']);
   const { stderr } = await call(host, 'RemoveImage', ['sa{sv}', 'localhost/plain', '0']);
   expect(stderr).toMatch(/not in the store/);
+});
+
+describe('a command by Varlink', () => {
+  /** `ask` has an image that comes half fetched, and waits until it does. */
+  const ASK = `
+import json, os, socket, time
+socket.setdefaulttimeout(60)
+def ask(name):
+    other = socket.socket(socket.AF_UNIX)
+    other.connect('/run/rkt/io.rkt.Rkt1')
+    url = f'http://127.0.0.1:8080/gated/{name}.aci'
+    words = ['--insecure-options=http,image', 'fetch', url]
+    other.sendall(json.dumps({'method': 'io.rkt.Rkt1.Command', 'parameters': {'arguments': words}}).encode() + b'\\0')
+    return other
+def running():
+    return call('ListTransfers', 'a{sv}', {})[0]
+def half_there(name):
+    while f'{name}.aci' not in open('/srv/asked').read() or not running(): time.sleep(0.01)
+def until_canceled():
+    while running(): time.sleep(0.01)
+    print('canceled')
+`;
+
+  test('is answered when its caller has said that this was all', async () => {
+    const { stdout, stderr } = await python(
+      host,
+      `${ASK}
+other = ask('answered')
+other.shutdown(socket.SHUT_WR)
+half_there('answered')
+open('/srv/open', 'w').close()
+text = b''
+while not text.endswith(b'\\0'): text += other.recv(4096)
+os.remove('/srv/open')
+answer = json.loads(text[:-1])['parameters']
+print(answer['status'], answer['stdout'][:7])`,
+    );
+    expect(stdout, stderr).toBe('0 sha512-\n');
+  });
+
+  test.each([
+    ['left', ''],
+    ['hung-up', 'other.shutdown(socket.SHUT_WR)'],
+  ])('is canceled when its caller has %s', async (name, before) => {
+    const { stdout, stderr } = await python(
+      host,
+      `${ASK}
+other = ask('${name}')
+${before}
+half_there('${name}')
+other.close()
+until_canceled()`,
+    );
+    expect(stdout, stderr).toBe('canceled\n');
+  });
 });
