@@ -63,6 +63,11 @@ export class DirectBus {
     }
   }
 
+  /** Waits for what a call is answered with: only a reply is from who was called. Throws as `wait` does. */
+  answer(serial: number): Message {
+    return this.wait(({ kind, replyTo }) => kind === 'reply' && replyTo === serial);
+  }
+
   close(): void {
     closeSync(this.#fd);
   }
@@ -75,12 +80,16 @@ export class DirectBus {
   }
 
   #read(part: Buffer): number {
-    try {
-      return readSync(this.#fd, part);
-    } catch (error) {
-      if (errnoOf(error) === 'EAGAIN')
-        throw new SystemdError('timeout', 'the system bus does not answer');
-      throw new SystemdError('no-bus', 'the system bus has ended the connection', error);
+    for (;;) {
+      try {
+        return readSync(this.#fd, part);
+      } catch (error) {
+        // signal(7), "Interruption of system calls": who is stopped and continued is interrupted.
+        if (errnoOf(error) === 'EINTR') continue;
+        if (errnoOf(error) === 'EAGAIN')
+          throw new SystemdError('timeout', 'the system bus does not answer');
+        throw new SystemdError('no-bus', 'the system bus has ended the connection', error);
+      }
     }
   }
 

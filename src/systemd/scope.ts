@@ -28,8 +28,9 @@ export interface RequestedScope {
  */
 export function requestScope(name: string, description: string, bus?: string): RequestedScope {
   const connection = new DirectBus(bus);
+  // For every unit: a rule that names one gets none of them from dbus-broker 33.
   connection.subscribe(
-    `type='signal',sender='${SYSTEMD.destination}',path='${SYSTEMD.path}',interface='${SYSTEMD.interface}',member='JobRemoved',arg2='${name}'`,
+    `type='signal',sender='${SYSTEMD.destination}',path='${SYSTEMD.path}',interface='${SYSTEMD.interface}',member='JobRemoved'`,
   );
   const serial = connection.send({
     ...SYSTEMD,
@@ -55,12 +56,15 @@ export function requestScope(name: string, description: string, bus?: string): R
     join() {
       try {
         // Everybody may send signals: those count that come from who answers.
-        const systemd = connection.wait(({ replyTo }) => replyTo === serial).sender;
+        const systemd = connection.answer(serial).sender;
         const { body } = connection.wait(
-          ({ member, sender }) => member === 'JobRemoved' && sender === systemd,
+          ({ kind, member, sender, body }) =>
+            kind === 'signal' &&
+            member === 'JobRemoved' &&
+            sender === systemd &&
+            jobOf(body).unit === name,
         );
-        // uoss: the job, and how it has ended.
-        const result = textsIn(body, 4).at(-1);
+        const { result } = jobOf(body);
         if (result !== 'done') throw new SystemdError('job-failed', `its job ended as "${result}"`);
       } catch (error) {
         throw failed(`start ${name}`, error);
@@ -69,6 +73,12 @@ export function requestScope(name: string, description: string, bus?: string): R
       }
     },
   };
+}
+
+/** What JobRemoved tells, `uoss`: a number, the job, its unit, and how it has ended. */
+function jobOf(body: Buffer): { unit: string | undefined; result: string | undefined } {
+  const [, unit, result] = textsIn(body, 4);
+  return { unit, result };
 }
 
 function property(name: string, signature: string, value: Put): Put {
@@ -92,7 +102,7 @@ export function registerMachine(uuid: string, root: string): void {
         text(root),
       ],
     });
-    connection.wait(({ replyTo }) => replyTo === serial);
+    connection.answer(serial);
   } catch (error) {
     throw failed(`register rkt-${uuid} with machined`, error);
   } finally {

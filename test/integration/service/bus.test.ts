@@ -35,6 +35,12 @@ async function runPod(script: string, image = BOX): Promise<{ uuid: string; path
 describe.each(BUSES)('with %s,', (bus) => {
   useBus(host, bus);
 
+  test('a pod is started from a shell, in a scope of its own', async () => {
+    // Not by systemd-run, which would be a unit to run in.
+    const argv = ['rkt', 'run', '--net=none', BOX, '--', 'echo hello'];
+    expect(await host.exec(argv)).toMatchObject({ code: 0, stdout: 'hello\n' });
+  });
+
   describe('the helper', () => {
     test('is started by the bus and answers', async () => {
       await host.run(['systemctl', 'stop', 'rkt-helper.service']);

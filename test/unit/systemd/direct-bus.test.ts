@@ -1,13 +1,23 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { Message, type MessageBus, MessageType, sessionBus } from 'dbus-next';
 import { afterAll, expect, test } from 'vitest';
 import { DirectBus } from '../../../src/systemd/direct-bus.ts';
 import { requestScope } from '../../../src/systemd/scope.ts';
-import { decodeMessage, text, textsIn, uint32 } from '../../../src/systemd/wire.ts';
+import {
+  array,
+  decodeMessage,
+  type Put,
+  struct,
+  text,
+  textsIn,
+  uint32,
+  variant,
+} from '../../../src/systemd/wire.ts';
 
 const DBUS = {
   destination: 'org.freedesktop.DBus',
@@ -43,7 +53,7 @@ test('a call is answered, also when others were sent before', () => {
     bus.send({ ...DBUS, member: 'NameHasOwner', signature: 's', body: [text(name)] });
   ask('io.rkt.nobody');
   const serial = bus.send({ ...DBUS, member: 'GetId' });
-  const { kind, body } = bus.wait(({ replyTo }) => replyTo === serial);
+  const { kind, body } = bus.answer(serial);
   bus.close();
   expect(kind).toBe('reply');
   expect(textsIn(body, 0)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
@@ -110,6 +120,62 @@ test('what somebody else says of the scope does not count', async () => {
   expect(() => scope.join()).toThrow('its job ended as "failed"');
 });
 
+/** A message as buses deliver them; a `call` has the number 1. */
+function message(kind: number, fields: readonly [number, string, Put][], ...body: Put[]): Buffer {
+  const content: number[] = [];
+  for (const put of body) put(content);
+  const head = ['l'.charCodeAt(0), kind, 0, 1];
+  for (const number of [content.length, 1]) uint32(number)(head);
+  const coded = fields.map(([code, type, value]) =>
+    struct((out) => out.push(code), variant(type, value)),
+  );
+  array(coded, 8)(head);
+  while (head.length % 8 !== 0) head.push(0);
+  return Buffer.from([...head, ...content]);
+}
+
+/** A bus that delivers what it is given, whoever it is from: dbus-broker 33 passes on such signals. */
+async function busWith(...messages: readonly Buffer[]) {
+  const path = join(folder, 'fake');
+  const server = createServer();
+  server.listen(path);
+  await once(server, 'listening');
+  const delivered = once(server, 'connection').then(async ([caller]) => {
+    await once(caller, 'data');
+    server.close();
+    await new Promise((resolve) =>
+      caller.write(Buffer.concat([Buffer.from('OK x\r\n'), ...messages]), resolve),
+    );
+  });
+  return { path, delivered };
+}
+
+test('a signal that says that it answers is no answer', async () => {
+  const [job, serial] = [text('/org/freedesktop/systemd1/job/1'), 3];
+  const removed = (sender: string, result: string) =>
+    message(
+      4,
+      [
+        [3, 's', text('JobRemoved')],
+        [7, 's', text(sender)],
+        [8, 'g', (out) => out.push(4, ...Buffer.from('uoss'), 0)],
+      ],
+      ...[uint32(1), job, text('rkt-test.scope'), text(result)],
+    );
+  const answer = (kind: number, sender: string) =>
+    message(kind, [
+      [5, 'u', uint32(serial)],
+      [7, 's', text(sender)],
+    ]);
+  const bus = await busWith(
+    ...[answer(4, ':1.66'), removed(':1.66', 'done')],
+    ...[answer(2, ':1.1'), removed(':1.1', 'failed')],
+  );
+  const scope = requestScope('rkt-test.scope', 'a scope', bus.path);
+  await bus.delivered;
+  expect(() => scope.join()).toThrow('its job ended as "failed"');
+});
+
 test('a message of another byte order, or with fields that nobody knows, is passed over', () => {
   const body = [0, 0, 0, 0];
   const foreign = Buffer.from([
@@ -138,6 +204,19 @@ test('a message of another byte order, or with fields that nobody knows, is pass
     kind: 'invalid',
     size: 28,
   });
+});
+
+test('a signal while it waits, as after a stop, does not end the connection', () => {
+  const ignore = () => {};
+  process.on('SIGUSR2', ignore);
+  const bus = new DirectBus(path, 1);
+  const kill = spawn('sh', ['-c', `sleep 0.3; kill -USR2 ${process.pid}`]);
+  expect(() => bus.wait(({ member }) => member === 'Nothing')).toThrow(
+    expect.objectContaining({ code: 'timeout' }),
+  );
+  bus.close();
+  process.off('SIGUSR2', ignore);
+  kill.unref();
 });
 
 test('who is not answered does not wait for ever', () => {
