@@ -8,7 +8,8 @@ import { forgetAttachment, lostAttachments, savedAttachments } from './state.ts'
 /**
  * Leaves what a pod that has ended may have joined by interfaces whose records are lost: DEL in every
  * network that is defined. It does nothing where the pod never was (CNI specification, "DEL"), and frees
- * its lease where it was.
+ * its lease where it was. When a network cannot be left now, the interface is kept on record for the next
+ * time; the pod is collected all the same.
  *
  * @param configFolder the folder net.d of the configuration
  * @param warn told of each network that could not be left
@@ -22,7 +23,7 @@ export function leaveLostNetworks(
 ): void {
   for (const { file, interfaceName } of lostAttachments(podFolder)) {
     const { networks } = readNetworks(configFolder, warn);
-    for (const { network } of networks)
+    const left = networks.map(({ network }) =>
       attempt(warn, () =>
         deleteFromNetwork(
           {
@@ -36,8 +37,9 @@ export function leaveLostNetworks(
           undefined,
           plugins,
         ),
-      );
-    forgetAttachment(podFolder, file);
+      ),
+    );
+    if (left.every(Boolean)) forgetAttachment(podFolder, file);
   }
 }
 
@@ -65,10 +67,13 @@ export function leaveNetworks(
   closeLoopback(podFolder);
 }
 
-function attempt(warn: (message: string) => void, action: () => void): void {
+/** Whether it went well. */
+function attempt(warn: (message: string) => void, action: () => void): boolean {
   try {
     action();
+    return true;
   } catch (error) {
     warn(error instanceof Error ? error.message : String(error));
+    return false;
   }
 }
