@@ -1,4 +1,5 @@
 import { type Config, readConfig } from '../config/index.ts';
+import { errnoOf } from '../os/error.ts';
 import type { CommandSpec } from './command.ts';
 import type { Context } from './context.ts';
 import { CliError, EXIT_FAILURE } from './error.ts';
@@ -23,6 +24,7 @@ export async function rkt(
 ): Promise<number> {
   const globals = new Flags(globalFlags);
   let selected: Selected | undefined;
+  let refused = false;
   try {
     selected = selectCommand(argv, commands, globals);
     const { command, rest } = selected;
@@ -33,17 +35,32 @@ export async function rkt(
       const { throughHelper } = await import('./through-helper.ts');
       const code = await throughHelper(command, argv, stdout, stderr);
       if (code !== undefined) return code;
+      refused = true;
     }
     if (command.rootOnly && process.geteuid?.() !== 0)
       throw new CliError('unprivileged', 'cannot run as unprivileged user');
     return await profiled(globals, () => execute(command, parsed, globals, stdout, stderr));
   } catch (error) {
-    stderr.write(errorText(prefix(selected?.command), error, globals.bool('debug')));
+    const text = errorText(prefix(selected?.command), error, globals.bool('debug'));
+    stderr.write(refused && isDenied(error) ? orMember(text) : text);
     if (!(error instanceof CliError)) return EXIT_FAILURE;
     if (error.code === 'usage' && selected?.command)
       stderr.write(`usage: rkt ${selected.command.path} ${selected.command.usage}\n`);
     return error.exitCode;
   }
+}
+
+/** Whether the user may not do it. A file that the command line names is another matter. */
+function isDenied(error: unknown): boolean {
+  if (error instanceof CliError) return error.code === 'unprivileged';
+  const code = errnoOf(error) ?? '';
+  return ['EACCES', 'EPERM'].includes(code) || (error instanceof Error && isDenied(error.cause));
+}
+
+/** The error with what to do, where being root is not the only way. */
+function orMember(text: string): string {
+  const todo = 'be root, or a member of group rkt with rkt-helper.socket running';
+  return text.replace('; it needs root', '').replace(/\n$/, `: ${todo}\n`);
 }
 
 async function execute(

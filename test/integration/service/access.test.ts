@@ -325,7 +325,27 @@ describe('rkt of a member of group rkt', () => {
     }
   });
 
-  test('needs root as before where the user is in no group', async () => {
-    expect((await as('tester', 'gc')).stderr).toBe('rkt: gc: cannot run as unprivileged user\n');
+  test('is what a user in no group is told to become, or root', async () => {
+    // As the packages have it.
+    await host.ok(['chmod', 'o=', '/var/lib/rkt']);
+    onTestFinished(async () => {
+      await host.ok(['chmod', 'o=rx', '/var/lib/rkt']);
+    });
+    for (const [words, why] of [
+      [['list'], 'EACCES: permission denied, .*'],
+      [['image', 'list'], '.*permission denied.*'],
+      [['gc'], 'cannot run as unprivileged user'],
+    ] as const) {
+      const { code, stdout, stderr } = await as('tester', ...words);
+      expect({ code, stdout }).toEqual({ code: 254, stdout: '' });
+      const todo = 'be root, or a member of group rkt with rkt-helper.socket running';
+      expect(stderr).toMatch(new RegExp(`^rkt: ${words.join(' ')}: ${why}: ${todo}\n$`));
+      expect(stderr).not.toContain('needs root');
+    }
+  });
+
+  test('is of no use to a command that the helper does not run', async () => {
+    const { stderr } = await as('tester', 'prepare', BOX);
+    expect(stderr).toBe('rkt: prepare: cannot run as unprivileged user\n');
   });
 });
