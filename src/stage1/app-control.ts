@@ -1,4 +1,4 @@
-import { rmSync, writeFileSync } from 'node:fs';
+import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfExists } from '../os/files.ts';
@@ -67,7 +67,9 @@ export async function stopApp(
   const how = ended === TIMED_OUT ? 'killed' : 'stopped';
   if (how === 'killed') manage(podFolder, 'kill', '--signal=KILL', unit);
   if (ended !== 0) manage(podFolder, 'stop', unit);
-  manage(podFolder, 'start', SETTLE);
+  // Pods that an older rkt has started have none.
+  if (existsSync(join(podFolder, POD_FILES.stage1Root, 'rkt/units', SETTLE)))
+    manage(podFolder, 'start', SETTLE);
   const status = join(podFolder, POD_FILES.status, app);
   const until = Date.now() + RECORDING;
   while (readIfExists(status) === undefined && podPid(podFolder) !== undefined) {

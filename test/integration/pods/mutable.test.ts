@@ -4,6 +4,7 @@ import {
   mkdtempSync,
   readdirSync,
   readFileSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
@@ -140,6 +141,17 @@ describe('an app of a sandbox', () => {
     expect(await pod.ok('status', '--app=a')).toContain('state=exited\n');
     expect(await pod.ok('status', '--app=a')).toContain('exit_code=0\n');
     expect(pod.running.stdout).toBe('ready\ntold\n');
+  });
+
+  test('of a pod that an older rkt has started, which has fewer units, is stopped', async () => {
+    const pod = await sandbox();
+    rmSync(join(box.podFolder(pod.uuid), 'stage1/rootfs/rkt/units/rkt_settle.service'));
+    // It has systemd read the units again.
+    await pod.add('a', 'echo ready; exec sleep 1000');
+    await pod.ok('start', '--app=a');
+    await pod.running.printed(/ready/);
+    await pod.ok('stop', '--app=a');
+    expect(await pod.state('a')).toBe('exited');
   });
 
   test('is not restarted after it was stopped, whatever its policy', async () => {
