@@ -145,6 +145,18 @@ describe.each(['bookworm', 'trixie'])('the deb on Debian %s', { timeout: BUILDIN
       expect(await ok(compiled)).toBe(await ok(packs));
     });
 
+    test('has the services of an old version stopped before it compiles, which takes a while', async () => {
+      const trace = await ok('sh -ex /var/lib/dpkg/info/rkt.postinst configure 1.0 2>&1');
+      const steps = [
+        'systemctl --system daemon-reload',
+        'deb-systemd-invoke stop',
+        'node /usr/lib',
+      ];
+      const at = steps.map((step) => trace.indexOf(`+ ${step}`));
+      expect(at).not.toContain(-1);
+      expect(at).toEqual(at.toSorted((a, b) => a - b));
+    });
+
     test('may have its scripts run twice', async () => {
       await ok('sh -e /var/lib/dpkg/info/rkt.postinst configure');
       await install('/var/tmp/old.deb');
