@@ -4,7 +4,7 @@ import { notify } from '../../systemd/notify.ts';
 import type { Context } from '../context.ts';
 import { CliError } from '../error.ts';
 import { Flags } from '../flags.ts';
-import { readPodFile } from '../pod-file/read.ts';
+import { podFileError, readPodFile } from '../pod-file/read.ts';
 import { inputText } from '../pod-setup.ts';
 import { commands } from '../table.ts';
 
@@ -12,10 +12,7 @@ import { commands } from '../table.ts';
 export async function run(context: Context): Promise<number> {
   try {
     const path = podFile(context);
-    const inner = path.endsWith('.json') ? ofManifest(path, context) : ofPodFile(path, context);
-    const file = context.flags.value('uuid-file-save');
-    if (file !== undefined) give(inner, 'uuid-file-save', file);
-    return await (await import('./run.ts')).run(inner);
+    return await (path.endsWith('.json') ? runManifest : runPodFile)(path, context);
   } catch (error) {
     notify(`STATUS=${error instanceof Error ? error.message.replaceAll('\n', ' ') : ''}`);
     throw error;
@@ -33,16 +30,28 @@ function podFile({ args, globals }: Context): string {
   throw new CliError('input', `there is no pod "${word}": neither ${paths.join(' nor ')} is there`);
 }
 
-function ofPodFile(path: string, context: Context): Context {
-  return readPodFile(path, inputText(path, 'pod file'), runCommand(), context);
+async function runPodFile(path: string, context: Context): Promise<number> {
+  const text = inputText(path, 'pod file');
+  const inner = readPodFile(path, text, runCommand(), context);
+  try {
+    return await runInner(inner, context);
+  } catch (error) {
+    throw podFileError(path, text, error);
+  }
 }
 
-function ofManifest(path: string, context: Context): Context {
+async function runManifest(path: string, context: Context): Promise<number> {
   const command = runCommand();
   const flags = new Flags(command.flags.filter(({ scope }) => scope !== 'image'));
   const inner = { ...context, command, args: [], images: [], flags };
   give(inner, 'pod-manifest', path);
-  return inner;
+  return runInner(inner, context);
+}
+
+async function runInner(inner: Context, { flags }: Context): Promise<number> {
+  const file = flags.value('uuid-file-save');
+  if (file !== undefined) give(inner, 'uuid-file-save', file);
+  return (await import('./run.ts')).run(inner);
 }
 
 function give({ flags }: Context, name: string, value: string): void {

@@ -1,4 +1,4 @@
-import { isACName } from '../../appc/index.ts';
+import { AppcError, isACName } from '../../appc/index.ts';
 import { appRequest } from '../app-args.ts';
 import type { CommandSpec, FlagSpec } from '../command.ts';
 import type { Context, ImageArgument } from '../context.ts';
@@ -31,7 +31,7 @@ const OF_THE_UNIT = ['Unit', 'Service', 'Install'];
  * `[Pod]` are flags of the pod, `[App NAME]` is an image with its flags, `arg` one of its arguments.
  *
  * @param command `rkt run`
- * @throws CliError naming file, line and key
+ * @throws CliError naming the file, and line and key of what is wrong there alone
  */
 export function readPodFile(
   path: string,
@@ -55,9 +55,27 @@ export function readPodFile(
   try {
     runArguments(complete);
   } catch (error) {
-    throw error instanceof CliError ? new CliError('input', `${path}: ${error.message}`) : error;
+    throw podFileError(path, text, error);
   }
   return complete;
+}
+
+/**
+ * What is wrong with a pod file as a whole, in its own terms: with the line of the key that it is
+ * about, where a key of the pod is named. Other errors come back as they are.
+ */
+export function podFileError(path: string, text: string, error: unknown): unknown {
+  if (!(error instanceof CliError || error instanceof AppcError)) return error;
+  const why = error.message.replaceAll(/--(?=[a-z])/g, '');
+  const [, flag] = /^--([a-z-]+)/.exec(error.message) ?? [];
+  const [, port] = /^port (?:name )?"([^"]+)"/.exec(error.message) ?? [];
+  const entry = parseIni(path, text)
+    .filter(({ name }) => name === 'Pod')
+    .flatMap(({ entries }) => entries)
+    .find(({ key, value }) => key === flag || (key === 'port' && value.startsWith(`${port}:`)));
+  if (!entry) return new CliError('input', `${path}: ${why}`, error.cause);
+  const rest = flag === undefined ? why : why.slice(flag.length).replace(/^:? /, '');
+  return fileError(path, entry.line, `${entry.key}: ${rest}`, error.cause);
 }
 
 function isApp({ name }: Section): boolean {

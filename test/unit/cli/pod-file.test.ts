@@ -110,6 +110,10 @@ describe('what is wrong with a pod file is told with its place', () => {
     ['x=1', 'p.pod:1: x: stands before any [SECTION]'],
     ['[App a]\nimage=x/y\narg="a" b', 'p.pod:3: arg: "a" b is not a JSON string'],
     ['[Pod]\nnet=none', 'p.pod: must provide at least one image'],
+    [
+      '[Pod]\nnet=none\nport=http:80\n[App a]\nimage=x/y',
+      "p.pod:3: port: needs a network of the pod's own, but net=none was given",
+    ],
   ])('%j', (text, message) => {
     expect(() => read(text)).toThrow(message);
   });
