@@ -53,6 +53,9 @@ function imageReference(store: Store, key: string, manifest: ImageManifest): str
   return leadsHere ? name : key;
 }
 
+/** Flags of every start that say nothing. */
+const DEFAULTS = ['--net=default', '--ipc=auto'];
+
 /** What is not in the manifest, or is there on account of a flag. */
 function podFlags({ folder }: Pod, manifest: PodManifest): [string, string][] {
   const insecure = manifest.annotations.find(({ name }) => name === INSECURE)?.value;
@@ -64,6 +67,7 @@ function podFlags({ folder }: Pod, manifest: PodManifest): [string, string][] {
     ...(isFly ? [['stage1-name', 'coreos.com/rkt/stage1-fly'] satisfies [string, string]] : []),
     ...(hasOverlay ? [] : [['no-overlay', 'true'] satisfies [string, string]]),
     ...started.split('\n').flatMap((flag): [string, string][] => {
+      if (DEFAULTS.includes(flag)) return [];
       const [, name, value] = /^--([a-z-]+)(?:=(.*))?$/.exec(flag) ?? [];
       return name === undefined ? [] : [[name, value ?? 'true']];
     }),

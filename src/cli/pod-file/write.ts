@@ -49,10 +49,11 @@ export function podFileOfManifest(pod: PodToWrite): string {
   return [...head(pod), sectionText('Pod', [...pod.flags, manifest]), INSTALL].join('\n');
 }
 
-function head({ name }: PodToWrite): string[] {
+function head({ name, manifest }: PodToWrite): string[] {
+  const apps = manifest.apps.map((app) => app.name).join(', ');
   return [
     `# Made by "rkt generate ${name}": see rkt-pod(5)\n`,
-    sectionText('Unit', [['Description', `rkt pod of ${name}`]]),
+    sectionText('Unit', [['Description', `rkt pod of ${apps}`]]),
   ];
 }
 

@@ -59,6 +59,18 @@ test.each([
   expect(text).toContain('[App ');
   expect(text).toContain('net=none');
   expect(text).toContain('image=example.org/');
+  expect(text).not.toContain('ipc=');
+});
+
+test('the unit is described by its apps', async () => {
+  const args = [BOX, '--name=a', '--', 'true', '---', BOX, '--name=b', '--exec=/bin/true'];
+  const made = await box.runPod(args);
+  expect(await box.ok(['generate', made.pod.uuid])).toContain('Description=rkt pod of a, b\n');
+});
+
+test('a flag that says something else than its default is in the file', async () => {
+  const made = await box.run('true', { pod: ['--ipc=private'] });
+  expect(await box.ok(['generate', made.pod.uuid])).toContain('ipc=private\n');
 });
 
 test('what flags cannot say comes as the manifest itself', async () => {
