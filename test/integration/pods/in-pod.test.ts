@@ -34,7 +34,11 @@ test('what joins the processes of a pod is a program of the pod’s /usr, unseen
   });
   await once(pod.stdout, 'data');
   const init = readFileSync(`/proc/${pod.pid}/task/${pod.pid}/children`, 'utf8');
-  expect(systemctlInPod(Number(init), ['start', 'x'])).toEqual({ status: 0, stdout: '', stderr: '' });
+  expect(systemctlInPod(Number(init), ['start', 'x'])).toEqual({
+    status: 0,
+    stdout: '',
+    stderr: '',
+  });
   expect(readFileSync(notes, 'utf8').split('\n')).toEqual([
     'nsenter unseen',
     'systemctl seen',
