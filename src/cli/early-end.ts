@@ -1,12 +1,12 @@
 import { spawnSync } from 'node:child_process';
 import { podInfo } from '../pod/info.ts';
-import { refreshPod } from '../pod/pods.ts';
+import { readPod, refreshPod } from '../pod/pods.ts';
 import { MESSAGE_IDS } from '../systemd/journal.ts';
 
 /** What became of a pod whose service has failed before it was ready, in one line. */
 export function earlyEnd(dataDir: string, uuid: string, unit: string): string {
   const pod = refreshPod(dataDir, uuid);
-  const apps = pod ? podInfo(pod).apps : [];
+  const apps = (pod && readPod(dataDir, pod, podInfo)?.apps) ?? [];
   const failed = apps.filter(({ exitCode = 0 }) => exitCode !== 0);
   const see = `see "journalctl -u ${unit}"`;
   if (failed.length === 0) return reasonOf(uuid) ?? `pod ${uuid} ended before it was ready: ${see}`;

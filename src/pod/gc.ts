@@ -44,19 +44,21 @@ export async function collectPods(
   const { dataDir, localConfig } = folders;
   const each = (pods: readonly Pod[], action: (pod: Pod) => Promise<void> | void) =>
     forEachLocked(pods, action, report);
-  const move = (group: 'garbage' | 'exited-garbage') => (pod: Pod) => {
+  const mark = (pod: Pod, group: 'garbage' | 'exited-garbage'): Pod => {
     report.note(`moving pod "${pod.uuid}" to garbage`);
-    movePod(dataDir, pod, group);
+    return movePod(dataDir, pod, group);
   };
-  await each(inState(dataDir, 'run', 'exited'), async (pod) => {
-    await leavePod(pod, localConfig, report.note);
-    move('exited-garbage')(pod);
-  });
-  await each(inState(dataDir, 'prepare', 'aborted prepare'), move('garbage'));
-  await each(inState(dataDir, 'embryo', 'embryo'), move('garbage'));
+  const giveUp = (pod: Pod) => void mark(pod, 'garbage');
+  const leave = (pod: Pod) => leavePod(pod, localConfig, report.note);
+  // What the collection that had marked a pod could not end, or was killed before.
+  if (!options.markOnly) await each(inState(dataDir, 'exited-garbage', 'exited garbage'), leave);
+  // Moved first: among those that run it would pass for running as long as its lock is held.
+  await each(inState(dataDir, 'run', 'exited'), (pod) => leave(mark(pod, 'exited-garbage')));
+  await each(inState(dataDir, 'prepare', 'aborted prepare'), giveUp);
+  await each(inState(dataDir, 'embryo', 'embryo'), giveUp);
   if (options.markOnly) return;
   const expired = (pod: Pod) => Date.now() - preparedAt(pod) > options.expirePrepared;
-  await each(inState(dataDir, 'prepared', 'prepared').filter(expired), move('garbage'));
+  await each(inState(dataDir, 'prepared', 'prepared').filter(expired), giveUp);
   await each(inState(dataDir, 'exited-garbage', 'exited garbage'), (pod) => {
     if (Date.now() - markedAt(pod).getTime() < options.gracePeriod)
       return report.note(

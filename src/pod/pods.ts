@@ -1,4 +1,4 @@
-import { readdirSync, statSync } from 'node:fs';
+import { existsSync, readdirSync, statSync } from 'node:fs';
 import { errnoOf } from '../os/error.ts';
 import { renameDurably } from '../os/files.ts';
 import { type Lock, tryLockFolder } from '../os/lock.ts';
@@ -38,12 +38,14 @@ const STATES: Record<Group, { locked: PodState; free: PodState }> = {
 
 /** The pods of the given groups; a pod that goes away meanwhile is left out. */
 export function listPods(dataDir: string, groups: readonly Group[]): Pod[] {
-  return groups.flatMap((group) =>
+  const found = groups.flatMap((group) =>
     uuidsOf(dataDir, group).flatMap((uuid) => {
       const pod = look(dataDir, group, uuid);
       return pod ? [pod] : [];
     }),
   );
+  // One that moves meanwhile is seen in two groups.
+  return [...new Map(found.map((pod) => [pod.uuid, pod])).values()];
 }
 
 const SEARCHED: readonly Group[] = ['run', 'exited-garbage', 'prepare', 'prepared'];
@@ -77,6 +79,33 @@ export function refreshPod(dataDir: string, uuid: string): Pod | undefined {
     if (pod) return pod;
   }
   return undefined;
+}
+
+/**
+ * What `read` finds in a pod's folder. A collection may move the pod meanwhile: then it is read again
+ * where it is now. Undefined when it is gone.
+ */
+export function readPod<Value>(
+  dataDir: string,
+  found: Pod,
+  read: (pod: Pod) => Value,
+): Value | undefined {
+  for (let pod: Pod | undefined = found; pod; pod = refreshPod(dataDir, pod.uuid)) {
+    try {
+      const value = read(pod);
+      // Half of it may have been looked for where the pod was no more.
+      if (existsSync(pod.folder)) return value;
+    } catch (error) {
+      if (pod.group === 'garbage') return undefined;
+      if (existsSync(pod.folder)) throw error;
+    }
+  }
+  return undefined;
+}
+
+/** The error for a pod that was found and is gone. */
+export function podRemoved({ uuid }: Pod): PodError {
+  return new PodError('no-such-pod', `pod "${uuid}" was removed meanwhile`);
 }
 
 /**

@@ -9,9 +9,7 @@ import { objectPath } from './objects.ts';
 
 /** The pods that `rkt list` lists. */
 export function podsOf(dataDir: string): Pod[] {
-  const found = listPods(dataDir, ['prepare', 'prepared', 'run', 'exited-garbage']);
-  // One that moves meanwhile is found in two groups.
-  return [...new Map(found.map((pod) => [pod.uuid, pod])).values()];
+  return listPods(dataDir, ['prepare', 'prepared', 'run', 'exited-garbage']);
 }
 
 /** The pod of an object's path; undefined when there is none. */

@@ -27,6 +27,12 @@ function fail(what) {
   complaints.push(what);
 }
 
+/** Why a test has failed, below its name: the end of a log tells it all. */
+function reasons(messages = []) {
+  const lines = messages.flatMap((message) => message.split('\n').slice(0, 12));
+  return lines.map((line) => `\n    ${line}`).join('');
+}
+
 function addFile(path) {
   let report;
   try {
@@ -43,7 +49,7 @@ function addFile(path) {
       if (test.status === 'passed') {
         passed++;
         passes.add(name);
-      } else if (test.status === 'failed') fail(name);
+      } else if (test.status === 'failed') fail(`${name}${reasons(test.failureMessages)}`);
       else skips.set(name, test.meta?.skipped ?? 'no reason given');
     }
     // Outside of any test: an import, a hook, a host that did not boot.

@@ -1,5 +1,5 @@
 import { podInfo } from '../../pod/info.ts';
-import { findPod } from '../../pod/pods.ts';
+import { findPod, podRemoved, readPod } from '../../pod/pods.ts';
 import { failingWith1 } from '../app-commands.ts';
 import type { Context } from '../context.ts';
 import { jsonFormat, jsonText, tableText } from '../output.ts';
@@ -8,7 +8,9 @@ import { appJson } from '../pod-json.ts';
 /** Lists the apps of a pod with their states. */
 export function run({ args, flags, globals, stdout }: Context): Promise<number> {
   return failingWith1(async () => {
-    const pod = podInfo(findPod(globals.dataDir, args[0] ?? ''));
+    const found = findPod(globals.dataDir, args[0] ?? '');
+    const pod = readPod(globals.dataDir, found, podInfo);
+    if (!pod) throw podRemoved(found);
     const format = jsonFormat(flags);
     if (format) {
       stdout.write(jsonText(pod.apps.map(appJson), format));

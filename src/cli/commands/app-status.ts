@@ -1,5 +1,6 @@
 import { PodError } from '../../pod/error.ts';
 import { type AppInfo, podInfo } from '../../pod/info.ts';
+import { podRemoved, readPod } from '../../pod/pods.ts';
 import { failingWith1, podAndApp } from '../app-commands.ts';
 import type { Context } from '../context.ts';
 import { jsonFormat, jsonText, timeText } from '../output.ts';
@@ -7,10 +8,11 @@ import { appJson } from '../pod-json.ts';
 
 /** Prints the state of one app of a pod. */
 export function run(context: Context): Promise<number> {
-  const { flags, stdout } = context;
+  const { flags, globals, stdout } = context;
   return failingWith1(async () => {
     const { pod, app: name } = podAndApp(context);
-    const info = podInfo(pod);
+    const info = readPod(globals.dataDir, pod, podInfo);
+    if (!info) throw podRemoved(pod);
     const app = info.apps.find((each) => each.name === name);
     if (!app) throw new PodError('wrong-state', `nonexistent app "${name}"`);
     const format = jsonFormat(flags);

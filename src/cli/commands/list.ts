@@ -1,5 +1,5 @@
 import { type PodSummary, podInfo, podSummary } from '../../pod/info.ts';
-import { listPods, type Pod } from '../../pod/pods.ts';
+import { listPods, type Pod, readPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import {
   agoText,
@@ -53,7 +53,8 @@ function readPods<Info extends PodSummary>(
     .filter((pod) => pod.state !== 'garbage')
     .flatMap((pod) => {
       try {
-        return [read(pod)];
+        const info = readPod(globals.dataDir, pod, read);
+        return info ? [info] : [];
       } catch (error) {
         if (pod.group !== 'prepare')
           report(new Error(`pod "${pod.uuid}" cannot be read`, { cause: error }));

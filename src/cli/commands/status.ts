@@ -1,7 +1,6 @@
-import { PodError } from '../../pod/error.ts';
 import { type PodInfo, podInfo } from '../../pod/info.ts';
 import { checkPodNetworks } from '../../pod/networks.ts';
-import { findPod, refreshPod } from '../../pod/pods.ts';
+import { findPod, podRemoved, readPod, refreshPod } from '../../pod/pods.ts';
 import { waitFinished, waitReady } from '../../pod/wait.ts';
 import type { Context } from '../context.ts';
 import { waitFlag } from '../duration.ts';
@@ -18,10 +17,9 @@ export async function run(context: Context): Promise<number> {
   if (waitForReady > 0) await waitReady(globals.dataDir, found, waitForReady);
   if (wait > 0) await waitFinished(globals.dataDir, found, wait);
   const pod = refreshPod(globals.dataDir, found.uuid);
-  if (!pod || pod.group === 'garbage')
-    throw new PodError('no-such-pod', `pod "${found.uuid}" was removed meanwhile`);
-  if (flags.bool('check-networks')) await checkPodNetworks(pod);
-  const info = podInfo(pod);
+  if (pod && flags.bool('check-networks')) await checkPodNetworks(pod);
+  const info = pod && pod.group !== 'garbage' && readPod(globals.dataDir, pod, podInfo);
+  if (!info) throw podRemoved(found);
   const format = jsonFormat(flags);
   stdout.write(format ? jsonText(podJson(info), format) : statusText(info));
   return 0;

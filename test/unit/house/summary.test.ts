@@ -12,13 +12,15 @@ interface OneTest {
   name: string;
   status: 'passed' | 'failed' | 'skipped';
   reason?: string;
+  message?: string;
 }
 
 /** A result of vitest with one file of tests. */
 function report(...tests: OneTest[]): object {
-  const assertionResults = tests.map(({ name, status, reason }) => ({
+  const assertionResults = tests.map(({ name, status, reason, message }) => ({
     fullName: name,
     status,
+    failureMessages: message === undefined ? [] : [message],
     meta: reason === undefined ? {} : { skipped: reason },
   }));
   const failed = tests.some(({ status }) => status === 'failed');
@@ -33,6 +35,12 @@ function report(...tests: OneTest[]): object {
 
 /** The last line and the exit status of a summary of reports (objects) and stages (strings). */
 function summary(...parts: (object | string)[]): [string, number] {
+  const lines = summaryLines(...parts);
+  return [lines.at(-2) ?? '', Number(lines.at(-1))];
+}
+
+/** Everything that it prints, and its exit status. */
+function summaryLines(...parts: (object | string)[]): string[] {
   const folder = mkdtempSync(join(tmpdir(), 'rkt-summary-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const args = parts.map((part, n) => {
@@ -42,13 +50,22 @@ function summary(...parts: (object | string)[]): [string, number] {
     return path;
   });
   const shell = ['-c', '"$@"; echo $?', '-', process.execPath, script, ...args];
-  const lines = execFileSync('bash', shell).toString().trim().split('\n');
-  return [lines.at(-2) ?? '', Number(lines.at(-1))];
+  return execFileSync('bash', shell).toString().trim().split('\n');
 }
 
 test('stages and tests are added up', () => {
   const passes = report({ name: 'a', status: 'passed' }, { name: 'b', status: 'passed' });
   expect(summary('types=0', passes)).toEqual(['3 passed, 0 failed, 0 skipped', 0]);
+});
+
+test('a failed test is named at the end with its reason', () => {
+  const message = 'Error: expected 1 to be 2\n    at a.test.ts:3:4';
+  const lines = summaryLines(report({ name: 'a', status: 'failed', message }));
+  expect(lines.slice(0, 3)).toEqual([
+    expect.stringMatching(/^FAILED: .*a.test.ts: a$/),
+    '    Error: expected 1 to be 2',
+    '        at a.test.ts:3:4',
+  ]);
 });
 
 test('a failed stage or test fails the run', () => {

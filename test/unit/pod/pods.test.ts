@@ -1,10 +1,18 @@
-import { existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { tryLockFolder } from '../../../src/os/lock.ts';
 import { GROUPS, type Group, podFolder } from '../../../src/pod/layout.ts';
-import { findPod, listPods, lockPod, movePod, refreshPod } from '../../../src/pod/pods.ts';
+import {
+  findPod,
+  listPods,
+  lockPod,
+  movePod,
+  type Pod,
+  readPod,
+  refreshPod,
+} from '../../../src/pod/pods.ts';
 
 const A = 'aaaaaaaa-1111-4111-8111-111111111111';
 const B = 'aaaaaaab-2222-4222-8222-222222222222';
@@ -100,5 +108,42 @@ describe('a pod is found', () => {
 
   test('not by nothing', () => {
     expect(() => findPod(dir, ' ')).toThrow('UUID cannot be empty');
+  });
+});
+
+describe('what is read of a pod', () => {
+  const text = (pod: Pod) => readFileSync(join(pod.folder, 'text'), 'utf8');
+
+  function only(group: Group): Pod {
+    writeFileSync(join(make(group, A), 'text'), 'as written');
+    return findPod(dir, A);
+  }
+
+  test('is read again where the pod has moved to meanwhile', () => {
+    const pod = only('run');
+    movePod(dir, pod, 'exited-garbage');
+    expect(readPod(dir, pod, text)).toBe('as written');
+  });
+
+  test('is not half of it, when the pod moves while it is read', () => {
+    const groups: Group[] = [];
+    readPod(dir, only('run'), (found) => {
+      if (groups.push(found.group) === 1) movePod(dir, found, 'exited-garbage');
+    });
+    expect(groups).toEqual(['run', 'exited-garbage']);
+  });
+
+  test('is nothing when the pod is gone, or on its way', () => {
+    const pod = only('run');
+    movePod(dir, pod, 'garbage');
+    rmSync(join(podFolder(dir, 'garbage', A), 'text'));
+    expect(readPod(dir, pod, text)).toBeUndefined();
+    rmSync(podFolder(dir, 'garbage', A), { recursive: true });
+    expect(readPod(dir, pod, text)).toBeUndefined();
+  });
+
+  test('is an error when it cannot be read where the pod is', () => {
+    make('run', A);
+    expect(() => readPod(dir, findPod(dir, A), text)).toThrow(/ENOENT/);
   });
 });
