@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { collectLines, exitOf } from './decompress.ts';
 import { ImageError } from './error.ts';
-import { quoteName } from './tar-headers.ts';
+import { quoteName, sortPax } from './tar-headers.ts';
 import { TarWalker } from './tar-walker.ts';
 
 /** Everything that a tree holds as one stream: equal trees give equal bytes. */
@@ -92,6 +92,8 @@ function packTree(root: string): Packed {
     env: { PATH: process.env['PATH'], LC_ALL: 'C', TZ: 'UTC' },
   });
   const chunks: AsyncIterator<Buffer> = child.stdout[Symbol.asyncIterator]();
+  // Extended attributes come in the order in which somebody has set them.
+  const sorter = new TarWalker(() => 'pass', sortPax);
   // Node throws away what nobody has begun to read when the child ends.
   let ahead = chunks.next();
   ahead.catch(() => {});
@@ -100,9 +102,13 @@ function packTree(root: string): Packed {
   ended.catch(() => {});
   return {
     async next() {
-      const { value, done } = await ahead;
-      ahead = chunks.next();
-      if (!done) return value;
+      for (;;) {
+        const { value, done } = await ahead;
+        if (done) break;
+        ahead = chunks.next();
+        const sorted = Buffer.concat(sorter.push(value));
+        if (sorted.length > 0) return sorted;
+      }
       const status = await ended;
       if (status === 0) return Buffer.alloc(0);
       throw new ImageError('io', `cannot read ${root}: ${said()[0] ?? `status ${status}`}`);

@@ -56,6 +56,22 @@ export function parseHeader(block: Buffer): TarHeader {
 /** Reads the records of a pax extended header, `LENGTH KEY=VALUE\n` each. */
 export function parsePax(body: Buffer): Map<string, string> {
   const records = new Map<string, string>();
+  for (const { key, value } of paxRecords(body)) {
+    // Sparse format 0.0 repeats its two keys; nothing else may say two things at once.
+    if (records.has(key) && !key.startsWith('GNU.sparse.') && records.get(key) !== value)
+      throw badTar(`it has an extended (pax) header that gives ${quoteName(key)} twice`);
+    records.set(key, value);
+  }
+  return records;
+}
+
+/** Sorts the records of a pax extended header in place. */
+export function sortPax(body: Buffer): void {
+  const sorted = [...paxRecords(body)].map(({ bytes }) => bytes).sort(Buffer.compare);
+  Buffer.concat(sorted).copy(body);
+}
+
+function* paxRecords(body: Buffer): Generator<{ key: string; value: string; bytes: Buffer }> {
   for (let at = 0; at < body.length; ) {
     const space = body.indexOf(0x20, at);
     const digits = space < 0 ? '' : body.toString('latin1', at, space);
@@ -66,13 +82,9 @@ export function parsePax(body: Buffer): Map<string, string> {
     if (body[end - 1] !== 0x0a) throw badTar('it has a damaged extended (pax) header');
     const key = body.toString('latin1', space + 1, equals);
     const value = body.toString('latin1', equals + 1, end - 1);
-    // Sparse format 0.0 repeats its two keys; nothing else may say two things at once.
-    if (records.has(key) && !key.startsWith('GNU.sparse.') && records.get(key) !== value)
-      throw badTar(`it has an extended (pax) header that gives ${quoteName(key)} twice`);
-    records.set(key, value);
+    yield { key, value, bytes: body.subarray(at, end) };
     at = end;
   }
-  return records;
 }
 
 /** A whole number of bytes from a pax record. */

@@ -48,6 +48,7 @@ const CAPTURE_LIMIT = 4 << 20;
  */
 export class TarWalker {
   readonly #judge: (entry: TarEntry) => Verdict;
+  readonly #seePax: ((records: Buffer) => void) | undefined;
   /** Where the next bytes belong. */
   #state: 'header' | 'extension' | 'map' | 'content' | 'end' = 'header';
   /** Bytes of a header or extension that came in parts. */
@@ -69,8 +70,10 @@ export class TarWalker {
   /** Whom ACLs name that nobody knows: see `aclRecords`. */
   readonly lostAclNames = new Set<string>();
 
-  constructor(judge: (entry: TarEntry) => Verdict) {
+  /** @param seePax is given the records of each pax header, whose bytes it may change in place */
+  constructor(judge: (entry: TarEntry) => Verdict, seePax?: (records: Buffer) => void) {
     this.#judge = judge;
+    this.#seePax = seePax;
   }
 
   /**
@@ -161,6 +164,7 @@ export class TarWalker {
     } else if (type === 'x') {
       if (this.#pax) throw badTar('it has two extended (pax) headers for one entry');
       this.#pax = parsePax(body);
+      this.#seePax?.(body);
       this.#addAcls(this.#pax, body);
     } else if (type === 'L' || type === 'K') {
       if (this.#long[type] !== undefined) throw badTar('it has two long names for one entry');

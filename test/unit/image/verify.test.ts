@@ -107,6 +107,18 @@ describe('a tree with', () => {
   });
 });
 
+test('the order in which extended attributes were set makes no difference', async () => {
+  const { store } = scratch();
+  const both = { 'SCHILY.xattr.user.one': '1', 'SCHILY.xattr.user.two': '2' };
+  const image = await keep(store, aciOf('a', {}, [pax(both), file('xattr')]));
+  const path = join(store.treeRoot(image.key), 'xattr');
+  const set = (...how: string[]) => execFileSync('setfattr', [...how, path]);
+  for (const name of Object.keys(both)) set('--remove', name.replace('SCHILY.xattr.', ''));
+  set('--name=user.two', '--value=2');
+  set('--name=user.one', '--value=1');
+  expect(await verify(store, image)).toEqual([]);
+});
+
 test('a tree that is gone comes back', async () => {
   const { store } = scratch();
   const image = await keep(store, aciOf('a', {}, members));
