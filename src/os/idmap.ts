@@ -1,7 +1,7 @@
 import { spawn } from 'node:child_process';
 import { closeSync, openSync, readSync, writeFileSync } from 'node:fs';
 import { attachTree, cloneTree } from './mount-tree.ts';
-import { check, native, pipe } from './syscalls.ts';
+import { check, native, pipe, SyscallError } from './syscalls.ts';
 
 /** Host ids `shift` to `shift + count - 1` are the ids from 0 of a user namespace. */
 export interface IdRange {
@@ -57,6 +57,20 @@ const AT_EMPTY_PATH = 0x1000;
 const AT_RECURSIVE = 0x8000;
 const MOUNT_ATTR_IDMAP = 0x0010_0000n;
 
+/** Whether mounts of a folder's file system can have their ids mapped. */
+export function canMapMount(folder: string, ids: number): boolean {
+  const tree = cloneTree(folder, false);
+  try {
+    mapTree(tree, folder, ids, 0);
+    return true;
+  } catch (error) {
+    if (error instanceof SyscallError && ['EINVAL', 'EPERM'].includes(error.code)) return false;
+    throw error;
+  } finally {
+    closeSync(tree);
+  }
+}
+
 /** How far a mapping goes: what is mounted below is left out, comes along, or is mapped as well. */
 export type MapDepth = 'alone' | 'top' | 'all';
 
@@ -70,15 +84,19 @@ export type MapDepth = 'alone' | 'top' | 'all';
 export function mapMount(source: string, target: string, ids: number, depth: MapDepth): void {
   const tree = cloneTree(source, depth !== 'alone');
   try {
-    const attr = new BigUint64Array([MOUNT_ATTR_IDMAP, 0n, 0n, BigInt(ids)]);
-    const set = Buffer.from(attr.buffer);
-    const flags = AT_EMPTY_PATH | (depth === 'all' ? AT_RECURSIVE : 0);
-    const change = native(
-      'long syscall(long number, long dir, const char *path, long flags, void *attr, long size)',
-    );
-    check(change(SYS_MOUNT_SETATTR, tree, '', flags, set, set.length), 'mount_setattr', source);
+    mapTree(tree, source, ids, depth === 'all' ? AT_RECURSIVE : 0);
     attachTree(tree, target);
   } finally {
     closeSync(tree);
   }
+}
+
+function mapTree(tree: number, source: string, ids: number, flags: number): void {
+  const attr = new BigUint64Array([MOUNT_ATTR_IDMAP, 0n, 0n, BigInt(ids)]);
+  const set = Buffer.from(attr.buffer);
+  const change = native(
+    'long syscall(long number, long dir, const char *path, long flags, void *attr, long size)',
+  );
+  const changed = change(SYS_MOUNT_SETATTR, tree, '', AT_EMPTY_PATH | flags, set, set.length);
+  check(changed, 'mount_setattr', source);
 }

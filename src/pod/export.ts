@@ -3,7 +3,7 @@ import { join, resolve } from 'node:path';
 import type { ImageManifest, RuntimeApp } from '../appc/index.ts';
 import { copyPaths } from '../image/copy-paths.ts';
 import { checkAciOutput } from '../image/export.ts';
-import { withMerged } from '../image/merge.ts';
+import { copyLayers, withMerged } from '../image/merge.ts';
 import { writeOutput } from '../image/output-file.ts';
 import { packAci, startTar } from '../image/pack.ts';
 import { openWorkspace } from '../image/publish.ts';
@@ -11,6 +11,7 @@ import { Store } from '../image/store.ts';
 import type { Workspace } from '../image/temp.ts';
 import { readIfExists } from '../os/files.ts';
 import { mountPoints } from '../os/mount-points.ts';
+import { moveOwners } from '../os/move-owners.ts';
 import {
   appRootfs,
   POD_FILES,
@@ -20,6 +21,7 @@ import {
 import { changesOf, pathsBelow } from './changes.ts';
 import { PodError } from './error.ts';
 import { lockPod, type Pod } from './pods.ts';
+import { shiftBack } from './private-users.ts';
 
 export interface ExportRequest {
   /** May be left out when the pod has one app. */
@@ -100,7 +102,7 @@ function rootOf(store: Store, pod: Pod, app: string, work: Workspace): Root {
         'unsupported',
         `pod "${pod.uuid}" has mounts left in app "${app}": they would be exported as well`,
       );
-    return { layers: [copy] };
+    return { layers: [withImageOwners(pod, copy, work)] };
   }
   const ids = readFileSync(join(pod.folder, 'appsinfo', app, 'treeStoreID'), 'utf8').trim();
   const upper = join(pod.folder, 'overlay', app, 'upper');
@@ -109,6 +111,16 @@ function rootOf(store: Store, pod: Pod, app: string, work: Workspace): Root {
   mkdirSync(empty);
   const layers = [empty, ...ids.split('\n').map((id) => store.treeRoot(id))];
   return existsSync(upper) ? { layers: [...layers, upper], upper } : { layers };
+}
+
+/** A copy whose owners were shifted for the pod's user namespace is copied once more to have its own. */
+function withImageOwners(pod: Pod, root: string, work: Workspace): string {
+  const back = shiftBack(pod.folder);
+  if (!back) return root;
+  const own = join(work.path, 'root');
+  copyLayers([root], own, scratchIn(work));
+  moveOwners(own, back);
+  return own;
 }
 
 /**

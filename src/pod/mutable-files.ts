@@ -10,8 +10,10 @@ import { withIdMap } from '../os/idmap.ts';
 import { lockFile } from '../os/lock.ts';
 import { mountPoints } from '../os/mount-points.ts';
 import { inMountsOf } from '../os/mounts-of.ts';
+import { moveOwners } from '../os/move-owners.ts';
 import { unmount } from '../os/syscalls.ts';
 import { removeMarks } from '../stage1/app-control.ts';
+import { ownersAreShifted, shiftOf } from '../stage1/map-roots.ts';
 import { isVolumeOf } from '../stage1/mounts.ts';
 import { passOn } from '../stage1/pass-on.ts';
 import { appRootfs, POD_FILES, podPid, supervisorPid } from '../stage1/pod-files.ts';
@@ -56,6 +58,10 @@ export async function install(
 export function mapApp(store: Store, pod: Pod, app: string, stage1: Stage1Apps | undefined): void {
   const users = readIdRange(pod.folder);
   if (!users) return;
+  if (ownersAreShifted(pod.folder)) {
+    moveOwners(rootOf(pod, app), shiftOf(users));
+    return;
+  }
   changeMounts(pod, app, stage1, () => unmount(rootOf(pod, app)));
   withIdMap(users, (ids) => {
     changeMounts(pod, app, stage1, () => mountAppRoot(store, pod.folder, app, ids));

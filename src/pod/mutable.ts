@@ -10,6 +10,7 @@ import { writeFileAtomic } from '../os/files.ts';
 import { lockFile } from '../os/lock.ts';
 import { markCreated } from '../stage1/app-control.ts';
 import { type EntryPoint, entryPoint } from '../stage1/contract.ts';
+import { ownersAreShifted } from '../stage1/map-roots.ts';
 import { POD_FILES, podPid, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { podInfo } from './info.ts';
@@ -48,7 +49,11 @@ export async function addApp(pod: Pod, request: AddRequest): Promise<string> {
       gid: 0,
     });
     checkName(app.name, manifest);
-    if (readIdRange(pod.folder) && !existsSync(join(pod.folder, 'overlay-prepared')))
+    if (
+      readIdRange(pod.folder) &&
+      !existsSync(join(pod.folder, 'overlay-prepared')) &&
+      !ownersAreShifted(pod.folder)
+    )
       throw new PodError(
         'unsupported',
         `pod "${pod.uuid}" has a user namespace and no overlay: no app can be added to it`,

@@ -20,7 +20,7 @@ import { appRootfs, POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import { GROUPS, groupFolder, podFolder, prepareLock } from './layout.ts';
 import { lockPod, movePod, type Pod } from './pods.ts';
-import { chooseIdRange } from './private-users.ts';
+import { chooseIdRange, chooseShifting } from './private-users.ts';
 import { overlayProblem } from './rootfs.ts';
 import { installStage1, type Stage1Choice } from './stage1-choice.ts';
 
@@ -62,7 +62,6 @@ export async function preparePod(request: PrepareRequest): Promise<HeldPod> {
   const held = createPod(request.store.dataDir);
   try {
     request.announce(held.pod.uuid);
-    if (request.privateUsers) chooseIdRange(store.dataDir, held.pod.folder);
     const trees = lockFile(prepareLock(request.store.dataDir), 'shared');
     try {
       const layers: string[][] = [];
@@ -120,7 +119,8 @@ function fill(
   stage1Layers: readonly string[],
 ): void {
   const path = (name: string) => join(pod.folder, name);
-  const overlay = !request.noOverlay && canOverlay(request);
+  const shifted = request.privateUsers === true && mustShift(pod, request);
+  const overlay = !request.noOverlay && !shifted && canOverlay(request);
   mkdirSync(path(POD_FILES.status), { recursive: true, mode: 0o755 });
   installStage1(request.store, request.stage1, stage1Layers, pod.folder);
   request.manifest.apps.forEach((app, index) => {
@@ -143,6 +143,14 @@ function fill(
   if (request.givenManifest !== undefined) write(path(POD_FILES.completeManifest), text);
   write(path('pod-created'), '');
   if (overlay) write(path('overlay-prepared'), '');
+}
+
+/** Gives the pod its users; true when its files have to get owners of their own. */
+function mustShift(pod: Pod, { store, warn }: PrepareRequest): boolean {
+  const users = chooseIdRange(store.dataDir, pod.folder);
+  const problem = chooseShifting(store.dataDir, pod.folder, users);
+  if (problem) warn(`--private-users: the images are copied for this pod: ${problem}`);
+  return problem !== undefined;
 }
 
 function canOverlay(request: PrepareRequest): boolean {

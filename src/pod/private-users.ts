@@ -1,9 +1,12 @@
-import { existsSync, readdirSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
-import type { IdRange } from '../os/idmap.ts';
+import { canMapMount, type IdRange, withIdMap } from '../os/idmap.ts';
 import { lockFile } from '../os/lock.ts';
+import type { IdMove } from '../os/move-owners.ts';
+import { ownersAreShifted, SHIFTED, shiftOf } from '../stage1/map-roots.ts';
 import { PodError } from './error.ts';
 import { GROUPS, groupFolder } from './layout.ts';
 
@@ -14,6 +17,9 @@ const COUNT = 65_536;
 
 /** Multiples of COUNT that systemd leaves to containers: UIDS-GIDS, "Container UID/GID ranges". */
 const [FIRST, LAST] = [8, 28_671];
+
+/** ext4, XFS, Btrfs: file systems that need not be asked, which takes a process (statfs(2)). */
+const ALWAYS_MAPPED = [0xef53, 0x58465342, 0x9123683e];
 
 /** The range of ids of a pod's user namespace; undefined when it has none. */
 export function readIdRange(podFolder: string): IdRange | undefined {
@@ -50,6 +56,36 @@ export function chooseIdRange(dataDir: string, podFolder: string): IdRange {
   } finally {
     lock.release();
   }
+}
+
+/**
+ * Why a pod with a user namespace has to have copies of its images, whose owners are changed when it
+ * starts (`ownersAreShifted`), or undefined when mounts can do that. The pod's folder notes it.
+ */
+export function chooseShifting(
+  dataDir: string,
+  podFolder: string,
+  users: IdRange,
+): string | undefined {
+  const problem = mappingProblem(dataDir, users);
+  if (problem !== undefined) writeFileSync(join(podFolder, SHIFTED), '', { mode: 0o640 });
+  return problem;
+}
+
+function mappingProblem(dataDir: string, users: IdRange): string | undefined {
+  const [major = 0, minor = 0] = release().split('.').map(Number);
+  if (major < 5 || (major === 5 && minor < 19)) return 'Linux is older than 5.19';
+  if (ALWAYS_MAPPED.includes(statfsSync(dataDir).type)) return undefined;
+  if (withIdMap(users, (ids) => canMapMount(dataDir, ids))) return undefined;
+  return `the file system of ${dataDir} has no ID-mapped mounts`;
+}
+
+/** From a shifted pod's ids on the host back to its images'; undefined when nothing is shifted. */
+export function shiftBack(podFolder: string): IdMove | undefined {
+  const users = ownersAreShifted(podFolder) ? readIdRange(podFolder) : undefined;
+  if (!users) return undefined;
+  const { from, to, count } = shiftOf(users);
+  return { from: to, to: from, count };
 }
 
 /** In the order in which a pod goes through the groups, so that none is missed while it moves. */

@@ -102,8 +102,8 @@ async function becomePod(dataDir: string, held: HeldPod, request: StartRequest):
       },
       run,
     );
-  if (run.privateUsers)
-    withIdMap(run.privateUsers, (ids) => mapRoots(pod.folder, ids, mountMappedApp));
+  const users = run.privateUsers;
+  if (users) withIdMap(users, (ids) => mapRoots(pod.folder, users, ids, mountMappedApp));
 
   if (request.run.mutable)
     for (const name of ['app/add', 'app/rm', 'app/start', 'app/stop'] as const)

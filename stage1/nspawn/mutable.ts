@@ -6,11 +6,13 @@ import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
 import type { IdRange } from '../../src/os/idmap.ts';
 import { mountPoints } from '../../src/os/mount-points.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
+import { moveOwners } from '../../src/os/move-owners.ts';
 import { unmount } from '../../src/os/syscalls.ts';
 import { reload, SETTLE } from '../../src/stage1/app-control.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { removeEnterRecord, writeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { ownersAreShifted, shiftOf } from '../../src/stage1/map-roots.ts';
 import { isVolumeOf } from '../../src/stage1/mounts.ts';
 import { passOn } from '../../src/stage1/pass-on.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
@@ -97,6 +99,8 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
   writeEnterRecord(folder, plan.service);
   if (existsSync(join(root, 'rkt/relay'))) {
     layOutAppEnds(join(root, STREAMS), plan.relayed);
+    if (runtime.users && ownersAreShifted(folder))
+      moveOwners(join(root, STREAMS, app.name), shiftOf(runtime.users));
     await tellRelay(folder, ['add', ...relayWords(plan.relayed)]);
   }
   reload(folder);

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { type IdRange, withIdMap } from '../../src/os/idmap.ts';
 import { check, MS, mount, native } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
-import { mapRoots } from '../../src/stage1/map-roots.ts';
+import { mapRoots, ownersAreShifted } from '../../src/stage1/map-roots.ts';
 import type { AppMount } from '../../src/stage1/mounts.ts';
 import type { Stage1Pod } from '../../src/stage1/pod-context.ts';
 import { mountVolumes } from './volumes.ts';
@@ -25,8 +25,8 @@ export function mountMapped(
       'this stage1 makes user namespaces for the rkt that it comes with only: leave --private-users out',
     );
   withIdMap(users, (ids) => {
-    mountVolumes(pod.folder, root, volumes, { ids, shift: users.shift });
-    mapRoots(pod.folder, ids, mountMappedApp);
+    mountVolumes(pod.folder, root, volumes, { ids, users, shifted: ownersAreShifted(pod.folder) });
+    mapRoots(pod.folder, users, ids, mountMappedApp);
   });
 }
 
@@ -39,7 +39,7 @@ export function mountVolumesFor(
 ): void {
   if (users)
     withIdMap(users, (ids) => {
-      mountVolumes(podFolder, root, volumes, { ids, shift: users.shift });
+      mountVolumes(podFolder, root, volumes, { ids, users, shifted: ownersAreShifted(podFolder) });
     });
   else mountVolumes(podFolder, root, volumes);
 }

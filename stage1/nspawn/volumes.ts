@@ -20,10 +20,12 @@ import {
   type Volume,
 } from '../../src/appc/index.ts';
 import { errnoOf } from '../../src/os/error.ts';
-import { mapMount } from '../../src/os/idmap.ts';
+import { type IdRange, mapMount } from '../../src/os/idmap.ts';
 import { inFolderOfRoot } from '../../src/os/inroot.ts';
+import { moveOwners } from '../../src/os/move-owners.ts';
 import { forbidDevices, MS, mount } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
+import { shiftOf } from '../../src/stage1/map-roots.ts';
 import { type AppMount, usedVolumes } from '../../src/stage1/mounts.ts';
 import { POD_FILES } from '../../src/stage1/pod-files.ts';
 
@@ -37,10 +39,13 @@ export function isFolderVolume(volume: Volume): boolean {
   return volume.kind !== 'host' || withSource(volume, (_, stats) => stats.isDirectory());
 }
 
-/** A user namespace to map volumes for: a descriptor of it (src/os/idmap.ts), and its root's host id. */
+/** A user namespace to map volumes for. */
 export interface MappedUsers {
+  /** A descriptor of it: src/os/idmap.ts. */
   readonly ids: number;
-  readonly shift: number;
+  readonly users: IdRange;
+  /** What is in the pod's folder cannot be mapped, and gets other owners instead. */
+  readonly shifted: boolean;
 }
 
 /** Mounts every volume that an app uses into the stage1 root, each once. */
@@ -59,7 +64,7 @@ export function mountVolumes(
         break;
       case 'empty':
         mkdirSync(target, { recursive: true });
-        bindMapped(volume, emptyFolder(podFolder, used, volume), target, 'alone', users);
+        bindEmpty(volume, emptyFolder(podFolder, used, volume), target, users);
         forbidDevices(target);
         break;
       case 'tmpfs':
@@ -84,6 +89,16 @@ function bindHost(
   const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
   bindMapped(volume, source, target, depth, isDevice ? undefined : users);
   if (!isDevice) forbidDevices(target);
+}
+
+function bindEmpty(
+  volume: EmptyVolume,
+  source: string,
+  target: string,
+  users: MappedUsers | undefined,
+): void {
+  if (users?.shifted) moveOwners(source, shiftOf(users.users));
+  bindMapped(volume, source, target, 'alone', users?.shifted ? undefined : users);
 }
 
 /** What belongs to N in the volume belongs to N in the pod, whatever the host calls the pod's users. */
@@ -169,7 +184,7 @@ function fill(folder: string, root: string, path: string): void {
 }
 
 function tmpfsOptions({ mode, uid, gid, size }: TmpfsVolume, users?: MappedUsers): string {
-  const shift = users?.shift ?? 0;
+  const shift = users?.users.shift ?? 0;
   const limit = size === undefined ? [] : [`size=${bytes(parseQuantity(size))}`];
   return [`mode=${mode}`, `uid=${shift + uid}`, `gid=${shift + gid}`, ...limit].join(',');
 }
