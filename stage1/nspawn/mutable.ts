@@ -48,6 +48,8 @@ interface Runtime {
   readonly resolvers: Resolvers | undefined;
   /** Limits that its cgroups have the controllers for, as settings of systemd. */
   readonly enforceable: readonly string[];
+  /** Names of the credentials that it was given. */
+  readonly credentials: readonly string[];
 }
 
 const RUNTIME = 'runtime-config';
@@ -72,7 +74,7 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
   const runtime: Runtime = JSON.parse(readFileSync(join(folder, RUNTIME), 'utf8'));
   const root = join(folder, POD_FILES.stage1Root);
   const plan = inMountsOf(supervisor(folder), () => {
-    const planned = planService({
+    const { service, ...others } = planService({
       pod,
       app,
       image: readAppImageManifest(folder, app.name),
@@ -88,6 +90,7 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
       hostname: runtime.hostname,
       userNamespace: runtime.users !== undefined,
     });
+    const planned = { ...others, service: { ...service, credentials: runtime.credentials } };
     checkCapabilities(folder, planned);
     checkSettings(planned.service.limits, runtime.enforceable);
     mountVolumesFor(runtime.users, folder, root, planned.mounts);

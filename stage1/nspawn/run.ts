@@ -99,6 +99,7 @@ export async function run(pod: Stage1Pod, options: RunArguments): Promise<never>
       metadataUrl: metadataUrl(network, options),
       resolvers,
       enforceable: bounds.enforceable,
+      ...given,
     });
   const nspawn: NspawnPod = {
     uuid: pod.uuid,

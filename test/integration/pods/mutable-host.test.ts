@@ -8,11 +8,11 @@ importBox(host);
 
 let count = 0;
 
-/** A pod without apps, started from a shell; gives its UUID and how the shell ends. */
-async function sandbox() {
+/** A pod without apps, started by this command line; gives its UUID and how that ends. */
+async function sandbox(starter: readonly string[] = ['sh', '-c', '"$@"; exit $?', 'sh']) {
   const file = `/var/tmp/sandbox-${count++}`;
   const rkt = ['rkt', 'app', 'sandbox', '--net=none', `--uuid-file-save=${file}`];
-  const running = host.start(['sh', '-c', '"$@"; exit $?', 'sh', ...rkt]);
+  const running = host.start([...starter, ...rkt]);
   const read = async () => (await host.exec(['cat', file])).stdout;
   await expect.poll(read, { timeout: PATIENCE }).not.toBe('');
   const uuid = await read();
@@ -59,6 +59,24 @@ describe('a pod whose apps come and go, on a host with systemd', () => {
     await host.ok(['rkt', 'app', 'start', uuid, '--app=greedy']);
     const status = () => host.ok(['rkt', 'app', 'status', uuid, '--app=greedy']);
     await expect.poll(status, { timeout: PATIENCE }).toContain('exit_code=137');
+    await host.ok(['rkt', 'stop', uuid]);
+    await running.done;
+  });
+
+  test('gives an app the credentials of its unit', async () => {
+    const unit = [
+      'systemd-run',
+      '--quiet',
+      '--pipe',
+      '--wait',
+      '--property=SetCredential=t:secret',
+    ];
+    const { uuid, running } = await sandbox(unit);
+    const flags = ['--user=1000', '--group=1000'];
+    await add(uuid, 'told', 'cat $(env | sed -n s/^CREDENTIALS_DIRECTORY=//p)/t', ...flags);
+    await host.ok(['rkt', 'app', 'start', uuid, '--app=told']);
+    const logs = () => host.ok(['rkt', 'logs', uuid, '--app=told']);
+    await expect.poll(logs, { timeout: PATIENCE }).toContain('secret');
     await host.ok(['rkt', 'stop', uuid]);
     await running.done;
   });
