@@ -17,23 +17,30 @@ export function unixAddress(path: string): Buffer {
   return Buffer.concat([Buffer.from(new Uint16Array([AF_UNIX]).buffer), name]);
 }
 
-const [SOL_SOCKET, SO_RCVTIMEO] = [1, 20];
-
-/** A descriptor of a connection, whose writes wait, and whose reads do so for some seconds: then, EAGAIN. */
-export function connectUnix(path: string, timeout: number): number {
+/** A descriptor of a connection, whose reads and writes wait. */
+export function connectUnix(path: string): number {
   const fd = unixSocket('stream', path);
   const address = unixAddress(path);
   try {
     const connect = native('int connect(int fd, const void *address, unsigned int length)');
     check(connect(fd, address, address.length), 'connect', path);
-    const set = native(
-      'int setsockopt(int fd, int level, int name, const void *value, unsigned int size)',
-    );
-    const time = Buffer.from(BigInt64Array.of(BigInt(timeout), 0n).buffer);
-    check(set(fd, SOL_SOCKET, SO_RCVTIMEO, time, time.length), 'setsockopt', path);
   } catch (error) {
     closeSync(fd);
     throw error;
   }
   return fd;
+}
+
+const [SOL_SOCKET, SO_RCVTIMEO] = [1, 20];
+
+/** Has reads of a connection wait for some milliseconds only, at least one: then, EAGAIN. */
+export function limitReads(fd: number, limit: number): void {
+  const set = native(
+    'int setsockopt(int fd, int level, int name, const void *value, unsigned int size)',
+  );
+  const micros = Math.ceil(Math.max(limit, 1) * 1000);
+  const time = Buffer.from(
+    BigInt64Array.of(BigInt(Math.floor(micros / 1e6)), BigInt(micros % 1e6)).buffer,
+  );
+  check(set(fd, SOL_SOCKET, SO_RCVTIMEO, time, time.length), 'setsockopt', 'of a connection');
 }

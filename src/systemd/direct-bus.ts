@@ -1,6 +1,6 @@
 import { closeSync, readSync, writeSync } from 'node:fs';
 import { errnoOf } from '../os/error.ts';
-import { connectUnix } from '../os/unix-socket.ts';
+import { connectUnix, limitReads } from '../os/unix-socket.ts';
 import { SystemdError } from './error.ts';
 import { decodeMessage, encodeCall, type Message, type MethodCall, text, textsIn } from './wire.ts';
 
@@ -16,23 +16,27 @@ const DBUS = {
  */
 export class DirectBus {
   readonly #fd: number;
+  readonly #timeout: number;
+  /** Calls to the bus itself that nobody asks for the answer of. */
+  readonly #unasked: number[] = [];
   #serial = 0;
   #received = Buffer.alloc(0);
   #isGreeted = false;
 
   /**
-   * @param timeout how long to wait for something to come, in seconds
+   * @param timeout how long what is waited for may take, in seconds
    * @throws SystemdError `no-bus` when nobody listens
    */
   constructor(path = '/run/dbus/system_bus_socket', timeout = 90) {
+    this.#timeout = timeout * 1000;
     try {
-      this.#fd = connectUnix(path, timeout);
+      this.#fd = connectUnix(path);
     } catch (error) {
       throw new SystemdError('no-bus', 'cannot connect to the system bus: is dbus running?', error);
     }
     // D-Bus specification, "Authentication Protocol": who this is the kernel tells.
     writeSync(this.#fd, '\0AUTH EXTERNAL\r\nDATA\r\nBEGIN\r\n');
-    this.send({ ...DBUS, member: 'Hello' });
+    this.#unasked.push(this.send({ ...DBUS, member: 'Hello' }));
   }
 
   /** Sends a call; gives its serial. */
@@ -45,31 +49,48 @@ export class DirectBus {
 
   /** Has the signals delivered that a rule matches. */
   subscribe(rule: string): void {
-    this.send({ ...DBUS, member: 'AddMatch', signature: 's', body: [text(rule)] });
+    const call = { ...DBUS, member: 'AddMatch', signature: 's', body: [text(rule)] };
+    this.#unasked.push(this.send(call));
   }
 
   /**
    * Waits for the message that is looked for.
    *
-   * @throws SystemdError `refused` when any call has failed, `timeout` when nothing comes, `no-bus` at the connection's end
+   * @throws SystemdError `refused` when the bus itself has refused something, `timeout` when it does
+   * not come, whatever else does, `no-bus` at the connection's end
    */
   wait(isWanted: (message: Message) => boolean): Message {
-    for (;;) {
+    const deadline = performance.now() + this.#timeout;
+    for (let isLast = false; ; ) {
       const message = this.#take();
-      if (message?.kind === 'error')
-        throw new SystemdError('refused', textsIn(message.body, 0)[0] ?? 'without a reason');
+      if (message && this.#isRefusedByBus(message)) throw refusal(message);
       if (message && isWanted(message)) return message;
-      if (!message) this.#receive();
+      if (message) continue;
+      if (isLast) throw unanswered();
+      // What has come while this process was stopped counts.
+      isLast = performance.now() >= deadline;
+      this.#receive(deadline);
     }
   }
 
-  /** Waits for what a call is answered with: only a reply is from who was called. Throws as `wait` does. */
+  /**
+   * Waits for what a call is answered with, which nobody but who was called may send. Throws as `wait`
+   * does, and SystemdError `refused` when the answer is an error.
+   */
   answer(serial: number): Message {
-    return this.wait(({ kind, replyTo }) => kind === 'reply' && replyTo === serial);
+    const message = this.wait(
+      ({ kind, replyTo }) => (kind === 'reply' || kind === 'error') && replyTo === serial,
+    );
+    if (message.kind === 'error') throw refusal(message);
+    return message;
   }
 
   close(): void {
     closeSync(this.#fd);
+  }
+
+  #isRefusedByBus({ kind, replyTo = 0, sender }: Message): boolean {
+    return kind === 'error' && sender === DBUS.destination && this.#unasked.includes(replyTo);
   }
 
   #take(): Message | undefined {
@@ -79,23 +100,23 @@ export class DirectBus {
     return message;
   }
 
-  #read(part: Buffer): number {
+  #read(part: Buffer, deadline: number): number {
     for (;;) {
+      limitReads(this.#fd, deadline - performance.now());
       try {
         return readSync(this.#fd, part);
       } catch (error) {
         // signal(7), "Interruption of system calls": who is stopped and continued is interrupted.
         if (errnoOf(error) === 'EINTR') continue;
-        if (errnoOf(error) === 'EAGAIN')
-          throw new SystemdError('timeout', 'the system bus does not answer');
+        if (errnoOf(error) === 'EAGAIN') throw unanswered();
         throw new SystemdError('no-bus', 'the system bus has ended the connection', error);
       }
     }
   }
 
-  #receive(): void {
-    const part = Buffer.alloc(4096);
-    const size = this.#read(part);
+  #receive(deadline: number): void {
+    const part = Buffer.alloc(65_536);
+    const size = this.#read(part, deadline);
     if (size === 0) throw new SystemdError('no-bus', 'the system bus has ended the connection');
     this.#received = Buffer.concat([this.#received, part.subarray(0, size)]);
     if (this.#isGreeted) return;
@@ -107,4 +128,12 @@ export class DirectBus {
     if (!this.#isGreeted && this.#received.includes('REJECTED'))
       throw new SystemdError('refused', 'the system bus has rejected this user');
   }
+}
+
+function refusal({ body }: Message): SystemdError {
+  return new SystemdError('refused', textsIn(body, 0)[0] ?? 'without a reason');
+}
+
+function unanswered(): SystemdError {
+  return new SystemdError('timeout', 'the system bus does not answer');
 }

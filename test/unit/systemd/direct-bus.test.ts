@@ -59,6 +59,18 @@ test('a call is answered, also when others were sent before', () => {
   expect(textsIn(body, 0)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
 });
 
+test('an error is the answer to the call that failed, and to no other', () => {
+  const bus = new DirectBus(path);
+  const toNobody = { ...DBUS, destination: 'io.rkt.nobody', member: 'GetId' };
+  bus.send(toNobody);
+  const { body } = bus.answer(bus.send({ ...DBUS, member: 'GetId' }));
+  expect(textsIn(body, 0)).toEqual([expect.stringMatching(/^[0-9a-f]{32}$/)]);
+  expect(() => bus.answer(bus.send(toNobody))).toThrow(
+    expect.objectContaining({ code: 'refused' }),
+  );
+  bus.close();
+});
+
 test('a signal arrives, with what it tells', () => {
   const bus = new DirectBus(path);
   bus.subscribe("type='signal',member='NameOwnerChanged',arg0='io.rkt.test'");
@@ -176,6 +188,30 @@ test('a signal that says that it answers is no answer', async () => {
   expect(() => scope.join()).toThrow('its job ended as "failed"');
 });
 
+test('who the bus itself refuses something does not wait for what can no longer come', async () => {
+  const refused = (sender: string, reason: string) =>
+    message(
+      3,
+      [
+        [5, 'u', uint32(2)],
+        [7, 's', text(sender)],
+        [8, 'g', (out) => out.push(1, ...Buffer.from('s'), 0)],
+      ],
+      text(reason),
+    );
+  const bus = await busWith(
+    refused(':1.66', 'says a stranger'),
+    refused(DBUS.destination, 'too many rules'),
+  );
+  const connection = new DirectBus(bus.path);
+  connection.subscribe("type='signal'");
+  await bus.delivered;
+  expect(() => connection.wait(({ kind }) => kind === 'signal')).toThrow(
+    expect.objectContaining({ code: 'refused', message: 'too many rules' }),
+  );
+  connection.close();
+});
+
 test('a message of another byte order, or with fields that nobody knows, is passed over', () => {
   const body = [0, 0, 0, 0];
   const foreign = Buffer.from([
@@ -206,17 +242,23 @@ test('a message of another byte order, or with fields that nobody knows, is pass
   });
 });
 
-test('a signal while it waits, as after a stop, does not end the connection', () => {
+test('signals while it waits, as after a stop, neither end the connection nor make it wait longer', async () => {
   const ignore = () => {};
   process.on('SIGUSR2', ignore);
+  const script = `for i in $(seq 150); do kill -USR2 ${process.pid}; sleep 0.2; done`;
+  const signals = spawn('sh', ['-c', script]);
+  await once(signals, 'spawn');
+  const start = performance.now();
   const bus = new DirectBus(path, 1);
-  const kill = spawn('sh', ['-c', `sleep 0.3; kill -USR2 ${process.pid}`]);
   expect(() => bus.wait(({ member }) => member === 'Nothing')).toThrow(
     expect.objectContaining({ code: 'timeout' }),
   );
+  // They come for 30 s at least.
+  expect(performance.now() - start).toBeLessThan(20_000);
+  signals.kill('SIGKILL');
+  await once(signals, 'exit');
   bus.close();
   process.off('SIGUSR2', ignore);
-  kill.unref();
 });
 
 test('who is not answered does not wait for ever', () => {
