@@ -2,16 +2,16 @@ import { errorChain } from '../os/error.ts';
 import { printable } from '../os/printable.ts';
 
 /**
- * An error for stderr: one line with the message and, where it says more, the innermost cause. In
- * debug mode the whole chain, a line for each.
+ * An error for stderr: one line with the message, where it says more the innermost cause, and what to
+ * do. In debug mode the whole chain, a line for each cause.
  */
-export function errorText(prefix: string, error: unknown, debug: boolean): string {
-  const chain = errorChain(error).map(oneLine);
-  const [message = 'unknown error'] = chain;
-  if (debug)
-    return chain.map((text, depth) => `${depth === 0 ? prefix : indent(depth)}${text}\n`).join('');
+export function errorText(prefix: string, error: unknown, debug: boolean, todo?: string): string {
+  const [message = 'unknown error', ...causes] = errorChain(error).map(oneLine);
   const innermost = oneLine(errorChain(innermostCause(error))[0] ?? '');
-  return `${prefix}${message}${message.includes(innermost) ? '' : `: ${innermost}`}\n`;
+  const why = debug || message.includes(innermost) ? [] : [innermost];
+  const first = [message, ...why, ...(todo === undefined ? [] : [todo])].join(': ');
+  const below = debug ? causes.map((text, depth) => `${indent(depth + 1)}${text}\n`) : [];
+  return `${prefix}${first}\n${below.join('')}`;
 }
 
 /** The last cause that says something to a user: not a schema library's own page of JSON. */

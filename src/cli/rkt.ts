@@ -24,7 +24,7 @@ export async function rkt(
 ): Promise<number> {
   const globals = new Flags(globalFlags);
   let selected: Selected | undefined;
-  let refused = false;
+  let mayAsk = false;
   try {
     selected = selectCommand(argv, commands, globals);
     const { command, rest } = selected;
@@ -35,14 +35,14 @@ export async function rkt(
       const { throughHelper } = await import('./through-helper.ts');
       const code = await throughHelper(command, argv, stdout, stderr);
       if (code !== undefined) return code;
-      refused = true;
+      mayAsk = true;
     }
     if (command.rootOnly && process.geteuid?.() !== 0)
       throw new CliError('unprivileged', 'cannot run as unprivileged user');
     return await profiled(globals, () => execute(command, parsed, globals, stdout, stderr));
   } catch (error) {
-    const text = errorText(prefix(selected?.command), error, globals.bool('debug'));
-    stderr.write(refused && isDenied(error) ? orMember(text) : text);
+    const todo = whatToBe(error, mayAsk);
+    stderr.write(errorText(prefix(selected?.command), error, globals.bool('debug'), todo));
     if (!(error instanceof CliError)) return EXIT_FAILURE;
     if (error.code === 'usage' && selected?.command)
       stderr.write(`usage: rkt ${selected.command.path} ${selected.command.usage}\n`);
@@ -50,17 +50,20 @@ export async function rkt(
   }
 }
 
-/** Whether the user may not do it. A file that the command line names is another matter. */
-function isDenied(error: unknown): boolean {
-  if (error instanceof CliError) return error.code === 'unprivileged';
-  const code = errnoOf(error) ?? '';
-  return ['EACCES', 'EPERM'].includes(code) || (error instanceof Error && isDenied(error.cause));
+/** Who could do what was denied; undefined for errors of another kind. */
+function whatToBe(error: unknown, mayAsk: boolean): string | undefined {
+  const denied = denialIn(error);
+  if (denied === undefined || process.geteuid?.() === 0) return undefined;
+  if (mayAsk) return 'be root, or a member of group rkt with rkt-helper.socket running';
+  return denied === 'denied' ? 'it needs root' : undefined;
 }
 
-/** The error with what to do, where being root is not the only way. */
-function orMember(text: string): string {
-  const todo = 'be root, or a member of group rkt with rkt-helper.socket running';
-  return text.replace('; it needs root', '').replace(/\n$/, `: ${todo}\n`);
+/** The code that says that the user may not. A file that the command line names is another matter. */
+function denialIn(error: unknown): string | undefined {
+  if (error instanceof CliError) return error.code === 'unprivileged' ? error.code : undefined;
+  const code = errnoOf(error) ?? '';
+  if (['denied', 'EACCES', 'EPERM'].includes(code)) return code;
+  return error instanceof Error ? denialIn(error.cause) : undefined;
 }
 
 async function execute(

@@ -22,8 +22,10 @@ export type ImageErrorCode =
   | 'untrusted'
   /** A program that the work needs is not installed. */
   | 'missing-program'
-  /** Reading the input or writing the store failed (full disk, read-only, permission). */
+  /** Reading the input or writing the store failed (full disk, read-only). */
   | 'io'
+  /** This user may not read, or write, the store. */
+  | 'denied'
   /** A file or folder that would be overwritten is already there. */
   | 'exists'
   /** Something still uses the image. */

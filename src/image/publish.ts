@@ -21,7 +21,7 @@ import {
   type ImageSource,
   type Store,
   type StoredImage,
-  writeError,
+  storeError,
 } from './store.ts';
 import { makeWorkspace, type Workspace } from './temp.ts';
 
@@ -86,7 +86,7 @@ export function openWorkspace(store: Store): Workspace {
   try {
     return makeWorkspace(store.path('tmp'));
   } catch (error) {
-    throw writeError(`write to the image store ${store.cas}`, error);
+    throw storeError(`write to the image store ${store.cas}`, error);
   }
 }
 
@@ -171,7 +171,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
   } catch (error) {
     throw error instanceof ImageError
       ? error
-      : writeError(`add image ${key} to the store ${store.cas}`, error);
+      : storeError(`add image ${key} to the store ${store.cas}`, error);
   } finally {
     work.discard();
   }

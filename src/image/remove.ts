@@ -7,7 +7,7 @@ import { ImageError } from './error.ts';
 import { forgetFiles } from './local-file.ts';
 import { imageTitle, openWorkspace, unlessImporting, withStoreLock } from './publish.ts';
 import { forgetRemotes } from './remote-record.ts';
-import { type Store, type StoredImage, writeError } from './store.ts';
+import { type Store, type StoredImage, storeError } from './store.ts';
 import { removeLeftovers, type Workspace } from './temp.ts';
 
 /**
@@ -97,7 +97,7 @@ function takeOut<T>(store: Store, attempt: string, move: (work: Workspace) => T)
     for (const part of ['image', 'tree', 'blob'] as const) syncFolder(store.path(part));
     return result;
   } catch (error) {
-    throw error instanceof ImageError ? error : writeError(attempt, error);
+    throw error instanceof ImageError ? error : storeError(attempt, error);
   } finally {
     work.discard();
   }

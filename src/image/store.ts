@@ -166,7 +166,7 @@ export class Store {
       for (const part of ['blob', 'tree', 'file', 'tmp'] as const)
         ensureFolder(this.path(part), 0o700);
     } catch (error) {
-      throw writeError(`make the image store ${this.cas}`, error);
+      throw storeError(`make the image store ${this.cas}`, error);
     }
   }
 
@@ -180,7 +180,7 @@ export class Store {
   }
 
   #unreadable(what: string, error: unknown): ImageError {
-    return new ImageError('io', `read ${what} in the store ${this.cas}: ${reason(error)}`, error);
+    return storeError(`read ${what} in the store ${this.cas}`, error);
   }
 }
 
@@ -189,14 +189,15 @@ export function openStore(dataDir: string): Store {
   return new Store(dataDir);
 }
 
-/** ImageError `io` for a failed write, with the reason in words. */
-export function writeError(attempt: string, error: unknown): ImageError {
-  return new ImageError('io', `${attempt}: ${reason(error)}`, error);
+/** ImageError `denied` or `io` for what failed in the store, with the reason in words. */
+export function storeError(attempt: string, error: unknown): ImageError {
+  const isDenied = ['EACCES', 'EPERM'].includes(errnoOf(error) ?? '');
+  return new ImageError(isDenied ? 'denied' : 'io', `${attempt}: ${reason(error)}`, error);
 }
 
 const REASONS: Readonly<Record<string, string>> = {
-  EACCES: 'permission denied; it needs root',
-  EPERM: 'operation not permitted; it needs root',
+  EACCES: 'permission denied',
+  EPERM: 'operation not permitted',
   EROFS: 'the file system is read-only',
   ENOSPC: 'no space left on the disk',
   EDQUOT: 'disk quota exceeded',

@@ -10,7 +10,7 @@ import { lostEntries } from './acl-records.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
 import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
-import { writeError } from './store.ts';
+import { storeError } from './store.ts';
 import { type TarEntry, TarWalker, type Verdict } from './tar-walker.ts';
 import type { Workspace } from './temp.ts';
 import { spawnTar } from './unpack-sandbox.ts';
@@ -171,7 +171,7 @@ class Received {
 }
 
 function keepError(error: unknown): never {
-  throw writeError('keeping its bytes', error);
+  throw storeError('keeping its bytes', error);
 }
 
 interface Tar {

@@ -134,7 +134,7 @@ async function unpackBlob(
     if (repairManifest(store, image, manifest)) repairs.push('its manifest differed');
     return treeSize;
   } catch (error) {
-    if (error instanceof ImageError && error.code === 'io') throw error;
+    if (error instanceof ImageError && ['io', 'denied'].includes(error.code)) throw error;
     throw new ImageError(
       'mismatch',
       `its stored bytes ${store.blobPath(id)} are damaged (${reason(error)}): remove the image, and bring it in again`,

@@ -342,6 +342,34 @@ describe('rkt of a member of group rkt', () => {
       expect(stderr).toMatch(new RegExp(`^rkt: ${words.join(' ')}: ${why}: ${todo}\n$`));
       expect(stderr).not.toContain('needs root');
     }
+    const { stderr } = await as('tester', '--debug', 'image', 'list');
+    const [first, ...causes] = stderr.trimEnd().split('\n');
+    expect(first).toMatch(
+      /: permission denied: be root, or a member of group rkt with .* running$/,
+    );
+    expect(causes).toEqual([expect.stringMatching(/^ {2}└─EACCES: permission denied, [^:]*$/)]);
+  });
+
+  test('is asked for a password where there is a terminal', async () => {
+    const line = ['rkt', 'image', 'rm', BOX];
+    const { code, stdout } = await host.run(line, { user: 'member', tty: true });
+    const { stderr } = await host.run(line, { user: 'member' });
+    const told = 'rkt: image rm: you are not allowed to do that';
+    // Nobody is there who could ask, but polkit was let ask.
+    expect({ code, stdout: stdout.trim() }).toEqual({
+      code: 254,
+      stdout: `${told} (io.rkt.Rkt1.manage-images)`,
+    });
+    expect(stderr).toBe(`${told} without authentication (io.rkt.Rkt1.manage-images)\n`);
+  });
+
+  test('is told that the store is closed where the helper does not run a command', async () => {
+    await host.ok(['chmod', 'o=', '/var/lib/rkt']);
+    onTestFinished(async () => {
+      await host.ok(['chmod', 'o=rx', '/var/lib/rkt']);
+    });
+    const { stderr } = await as('tester', 'image', 'export', BOX, '/tmp/box.aci');
+    expect(stderr).toMatch(/^rkt: image export: .*: permission denied.*: it needs root\n$/);
   });
 
   test('is of no use to a command that the helper does not run', async () => {

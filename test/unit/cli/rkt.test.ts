@@ -69,6 +69,11 @@ describe('errors', () => {
     const error = new CliError('input', 'outer', new Error('middle', { cause: 'inner' }));
     expect(errorText('rkt: ', error, true)).toBe('rkt: outer\n  └─middle\n    └─inner\n');
   });
+  it('say on the first line what to do', () => {
+    const error = new CliError('input', 'outer', new Error('inner'));
+    expect(errorText('rkt: ', error, false, 'do it')).toBe('rkt: outer: inner: do it\n');
+    expect(errorText('rkt: ', error, true, 'do it')).toBe('rkt: outer: do it\n  └─inner\n');
+  });
   it('stay on one line whatever they quote', () => {
     expect(errorText('rkt: ', new Error('a\n  b'), false)).toBe('rkt: a b\n');
   });
