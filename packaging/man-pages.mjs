@@ -4,6 +4,7 @@ import { entries, flagEntries, manPages, page, roff, section } from '../src/cli/
 import { GLOBAL, NOT_FOR_UNITS } from '../src/cli/pod-file/read.ts';
 import { commands } from '../src/cli/table.ts';
 import { API } from '../src/service/api.generated.ts';
+import { SERVICE_ERRORS } from '../src/service/error.ts';
 
 export function allPages(version) {
   return [...manPages(version), podPage(version), busPage(version)];
@@ -90,7 +91,7 @@ function busPage(version) {
       ),
       '.PP',
       roff(
-        'polkit is asked whether a caller may do what it asks for; where there is no polkit only root may. Errors are named io.rkt.Rkt1.Error. and what went wrong. Options of type a{sv} are named after the flags of the commands, and take the same values; unknown ones are refused. Unknown fields of an answer are to be ignored.',
+        'polkit is asked whether a caller may do what it asks for; where there is no polkit only root may. Errors are listed below. Options of type a{sv} are named after the flags of the commands, and take the same values; unknown ones are refused. Unknown fields of an answer are to be ignored.',
       ),
       '.PP',
       roff(
@@ -98,6 +99,12 @@ function busPage(version) {
       ),
     ]),
     ...API.map(interfaceSection),
+    section('ERRORS', [
+      roff(
+        'Each is named io.rkt.Rkt1.Error. and what follows, its message is one line for people.',
+      ),
+      ...entries(Object.entries(SERVICE_ERRORS)),
+    ]),
     section('SEE ALSO', [
       '.BR rkt (1),',
       '.BR busctl (1),',

@@ -46,6 +46,8 @@ export interface Context {
   readonly globals: Globals;
   /** The merged configuration; empty for a standalone command. */
   readonly config: Config;
+  /** The global flags with the configuration as it is now, whatever was read before. Throws ConfigError. */
+  readonly configured: () => Promise<Globals>;
   /** Results only. */
   readonly stdout: Writer;
   readonly stderr: Writer;

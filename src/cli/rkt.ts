@@ -82,6 +82,7 @@ async function execute(
     flags: parsed.flags,
     globals,
     config,
+    configured: async () => resolveGlobals(flags, await readConfig(configRoots(flags))),
     stdout,
     stderr,
     note: (message) => stderr.write(`${prefix(command)}${oneLine(message)}\n`),

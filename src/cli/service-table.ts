@@ -41,6 +41,7 @@ export const serviceCommands: readonly CommandSpec[] = [
       },
     ],
     rootOnly: true,
+    standalone: true,
     hidden: true,
     load: () => import('./commands/helper.ts'),
   },

@@ -1,19 +1,24 @@
-import { DomainError } from '../os/error.ts';
+import { ConfigError } from '../config/index.ts';
+import { DomainError, errnoOf } from '../os/error.ts';
 import { printable } from '../os/printable.ts';
 
-/** What can go wrong, as the API names it. */
-export type ServiceErrorCode =
-  | 'AccessDenied'
-  /** They might, if they let polkit ask for a password. */
-  | 'InteractiveAuthorizationRequired'
-  | 'NoSuchPod'
-  | 'NoSuchImage'
-  | 'NoSuchKey'
-  | 'NoSuchTransfer'
-  | 'InvalidArgument'
-  | 'WrongState'
-  | 'InUse'
-  | 'Failed';
+/** What can go wrong, as the API names it, and what that means: io.rkt.Rkt1(5). */
+export const SERVICE_ERRORS = {
+  AccessDenied: 'The caller may not do that.',
+  InteractiveAuthorizationRequired:
+    'The caller might, if they let polkit ask for a password; on the bus org.freedesktop.DBus.Error.InteractiveAuthorizationRequired.',
+  NoSuchPod: 'There is no such pod.',
+  NoSuchImage: 'There is no such image in the store.',
+  NoSuchKey: 'That key is not trusted for that prefix.',
+  NoSuchTransfer: 'There is no such transfer, or it has ended.',
+  InvalidArgument: 'An argument or option cannot be what it is.',
+  WrongState: 'The pod is in a state in which that cannot be done.',
+  InUse: 'Somebody else uses it.',
+  BadConfiguration:
+    'A file of the configuration is bad: the message has its path and what is wrong. As soon as it is mended calls work.',
+  Failed: 'Anything else: the message says what.',
+} as const;
+export type ServiceErrorCode = keyof typeof SERVICE_ERRORS;
 
 /** What a caller of the API is told: `io.rkt.Rkt1.Error.CODE`, and one line. */
 export class ServiceError extends DomainError<ServiceErrorCode> {}
@@ -22,6 +27,8 @@ export class ServiceError extends DomainError<ServiceErrorCode> {}
 export function asServiceError(error: unknown): ServiceError {
   if (error instanceof ServiceError)
     return new ServiceError(error.code, line(error.message), error);
+  if (error instanceof ConfigError)
+    return new ServiceError('BadConfiguration', line(`${error.message}${whyOf(error)}`), error);
   if (error instanceof DomainError) {
     const code = CODES.get(error.code) ?? 'Failed';
     return new ServiceError(code, line(error.message), error);
@@ -31,6 +38,11 @@ export function asServiceError(error: unknown): ServiceError {
     line(error instanceof Error ? error.message : `${error}`),
     error,
   );
+}
+
+/** Why a file cannot be read. What a parser says has parts of the file in it, which may be secret. */
+function whyOf({ cause }: ConfigError): string {
+  return errnoOf(cause) !== undefined && cause instanceof Error ? `: ${cause.message}` : '';
 }
 
 /** More of what somebody has sent is not sent back. */

@@ -2,11 +2,12 @@ import { openStore } from '../image/store.ts';
 import { type BusCall, SystemBus } from '../systemd/bus.ts';
 import { SystemdError } from '../systemd/error.ts';
 import { checkAuthorization, type Subject } from '../systemd/polkit.ts';
-import { serviceReady } from '../systemd/service.ts';
+import { type Service, serviceReady } from '../systemd/service.ts';
 import { killMachine, UnitControl } from '../systemd/unit-control.ts';
 import type { TrustRoots } from '../trust/types.ts';
 import { Announcer } from './announce.ts';
 import { apiObjects } from './api.ts';
+import { Configured, type Opened } from './configured.ts';
 import { dispatch } from './dispatch.ts';
 import { ServiceError } from './error.ts';
 import { Idle } from './idle.ts';
@@ -24,7 +25,8 @@ const DRAIN = 5;
 
 /** What the helper serves, and until when. */
 export interface HelperOptions {
-  readonly dataDir: string;
+  /** Reads the configuration: the data folder. Throws ConfigError. */
+  readonly dataDir: () => Promise<string>;
   readonly trust: TrustRoots;
   /** Milliseconds without work after which it ends. */
   readonly idle: number;
@@ -38,56 +40,51 @@ export interface HelperOptions {
 
 /** Serves the API by D-Bus and Varlink, until there has been nothing to do for a while. */
 export async function runHelper(options: HelperOptions): Promise<void> {
-  const { dataDir, trust } = options;
   const bus = await SystemBus.connect();
-  const jobs = new Jobs(new UnitControl(bus), dataDir);
-  const backend: Backend = {
-    dataDir,
-    store: openStore(dataDir),
-    trust,
-    jobs,
-    killPod: (uuid, whom, signal) => killMachine(bus, `rkt-${uuid}`, whom, signal),
-  };
-  const objects = apiObjects(backend);
+  let service: Service | undefined;
+  const tellState = () =>
+    service?.status(configured.problem ?? jobsStatus(configured.opened?.backend.jobs));
+  const configured = new Configured(
+    options.dataDir,
+    (dataDir) => openData(dataDir, options.trust, bus, tellState),
+    tellState,
+  );
   let varlink: VarlinkServer | undefined;
   const idle = new Idle(
     options.idle,
-    () => jobs.list().length > 0 || (varlink?.connections ?? 0) > 0,
+    () =>
+      (configured.opened?.backend.jobs.list().length ?? 0) > 0 || (varlink?.connections ?? 0) > 0,
   );
-  const announcer = new Announcer(bus, objects);
-  const watch = new DataWatch(dataDir);
-  announceData(watch, announcer);
-  announceTransfers(jobs, watch, announcer);
   const authorize = authorizer(bus);
   let unanswered = 0;
   bus.serve((call) => {
     unanswered++;
     return idle
-      .during(() => dispatch(objects, call, { authorize: authorize(busSubject(call)) }))
+      .during(async () =>
+        dispatch(await configured.objects(), call, { authorize: authorize(busSubject(call)) }),
+      )
       .finally(() => unanswered--);
   });
   await idle.during(async () => {
     await bus.subscribe(MACHINE_REMOVED, ([machine]) => {
-      if (/^rkt-/.test(String(machine)))
+      const watch = configured.opened?.watch;
+      if (watch && /^rkt-/.test(String(machine)))
         idle.during(() => watch.machineEnded(String(machine))).catch(() => {});
     });
-    await jobs.recover();
+    // What an earlier helper has left is taken up before anybody calls.
+    await configured.objects();
     await bus.requestName(NAME);
   });
   if (options.socket !== undefined)
     varlink = serveVarlink(options.socket, {
-      backend,
-      objects,
+      configured,
       commands: options.commands,
       during: (work) => idle.during(work),
       authorize: ({ pid, uid, startTime }, interactive) =>
         authorize({ subject: { pid, uid, startTime }, interactive }),
     });
-  const service = serviceReady();
-  const tellJobs = () => service.status(jobsStatus(jobs.list().length));
-  jobs.onStart(tellJobs);
-  jobs.onEnd(tellJobs);
-  tellJobs();
+  service = serviceReady();
+  tellState();
   const told = new Promise<void>((resolve) => {
     options.signal.addEventListener('abort', () => resolve(), { once: true });
     if (options.signal.aborted) resolve();
@@ -105,12 +102,44 @@ export async function runHelper(options: HelperOptions): Promise<void> {
     // and workers, which are units of their own, go on.
     if (!(error instanceof SystemdError && error.code === 'no-bus')) throw error;
   }
-  watch.close();
+  configured.opened?.watch.close();
   varlink?.close();
   bus.close();
 }
 
-function jobsStatus(running: number): string {
+/** Serves a data folder from now on. */
+async function openData(
+  dataDir: string,
+  trust: TrustRoots,
+  bus: SystemBus,
+  tellState: () => void,
+): Promise<Opened> {
+  const jobs = new Jobs(new UnitControl(bus), dataDir);
+  const backend: Backend = {
+    dataDir,
+    store: openStore(dataDir),
+    trust,
+    jobs,
+    killPod: (uuid, whom, signal) => killMachine(bus, `rkt-${uuid}`, whom, signal),
+  };
+  const objects = apiObjects(backend);
+  const announcer = new Announcer(bus, objects);
+  const watch = new DataWatch(dataDir);
+  announceData(watch, announcer);
+  announceTransfers(jobs, watch, announcer);
+  jobs.onStart(tellState);
+  jobs.onEnd(tellState);
+  try {
+    await jobs.recover();
+  } catch (error) {
+    watch.close();
+    throw error;
+  }
+  return { backend, objects, watch };
+}
+
+function jobsStatus(jobs: Jobs | undefined): string {
+  const running = jobs?.list().length ?? 0;
   if (running === 0) return 'Waiting for calls';
   return running === 1 ? '1 job runs' : `${running} jobs run`;
 }

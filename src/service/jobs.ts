@@ -225,15 +225,19 @@ export class Jobs {
   async recover(): Promise<void> {
     for (const name of namesIn(this.#folder)) {
       const folder = join(this.#folder, name);
+      let job: Job;
       try {
-        const job = this.#add(Number(name), folder);
-        if (!(await this.#units.isActive(job.unit)) && !job.end) {
-          mark(folder, 'ended');
-          job.look();
-        }
+        job = this.#add(Number(name), folder);
       } catch {
         // Its helper was killed before it had written what is to be done.
         rmSync(folder, { recursive: true, force: true });
+        continue;
+      }
+      // Where systemd does not say, the folder will.
+      const isActive = await this.#units.isActive(job.unit).catch(() => true);
+      if (!isActive && !job.end) {
+        mark(folder, 'ended');
+        job.look();
       }
     }
   }

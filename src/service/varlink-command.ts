@@ -1,6 +1,6 @@
+import type { Configured } from './configured.ts';
 import { ServiceError } from './error.ts';
 import type { Job } from './jobs.ts';
-import type { Backend } from './manager.ts';
 import type { Caller } from './objects.ts';
 import type { VarlinkReply } from './varlink-protocol.ts';
 
@@ -25,7 +25,7 @@ export type Commands = (argv: readonly string[]) => RemoteCommand;
 
 /** What it takes to run command lines. */
 export interface CommandRunner {
-  readonly backend: Backend;
+  readonly configured: Configured;
   readonly commands: Commands;
 }
 
@@ -37,11 +37,12 @@ export async function* runCommand(
   argv: readonly string[],
   more: boolean,
   caller: Caller,
-  { backend: { jobs }, commands }: CommandRunner,
+  { configured, commands }: CommandRunner,
   gone: AbortSignal,
 ): AsyncGenerator<VarlinkReply> {
   const { action, group, query, type } = commands(argv);
   await caller.authorize(action, group);
+  const { jobs } = (await configured.open()).backend;
   if (query) {
     let [stdout, stderr] = ['', ''];
     const status = await query({

@@ -1,5 +1,6 @@
 import { split } from '../systemd/bus-values.ts';
 import { API } from './api.generated.ts';
+import { SERVICE_ERRORS } from './error.ts';
 import type { ArgumentSpec, InterfaceSpec, MethodSpec } from './spec.ts';
 
 /** The API as a Varlink interface: varlink.org/Interface-Definition. */
@@ -81,22 +82,10 @@ ${methods.join('\n')}
 method Command(arguments: []string, ${INTERACTIVE}: ?bool) -> (stdout: ?string, stderr: ?string, status: ?int)
 
 # A call failed: the name says why, as on the bus.
-${ERRORS.map((name) => `error ${name} (message: string)\n`).join('')}`;
+${Object.entries(SERVICE_ERRORS)
+  .map(([name, doc]) => `\n# ${doc}\nerror ${name} (message: string)\n`)
+  .join('')}`;
 }
-
-const ERRORS = [
-  'AccessDenied',
-  'InteractiveAuthorizationRequired',
-  'NoSuchPod',
-  'NoSuchImage',
-  'NoSuchKey',
-  'NoSuchTransfer',
-  'NoSuchObject',
-  'InvalidArgument',
-  'WrongState',
-  'InUse',
-  'Failed',
-];
 
 function comment(doc: string | undefined): string {
   return doc === undefined ? '' : `# ${doc}\n`;

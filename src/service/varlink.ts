@@ -23,7 +23,6 @@ export interface VarlinkServer {
 }
 
 interface Service extends CommandRunner {
-  readonly objects: ApiObjects;
   /** Work keeps the helper from ending. */
   readonly during: <T>(work: () => Promise<T>) => Promise<T>;
   readonly authorize: (peer: Peer, interactive: boolean) => Caller['authorize'];
@@ -182,11 +181,11 @@ async function answer(
   method: VarlinkMethod,
   parameters: Record<string, unknown>,
   caller: Caller,
-  { objects }: Service,
+  { configured }: Service,
 ): Promise<Record<string, unknown>> {
   const args = checkParameters(method, parameters);
   if (method.action) await caller.authorize(method.action, method.group);
-  const object = objectOf(method, args, objects);
+  const object = objectOf(method, args, await configured.objects());
   if (method.member === undefined) return { ...object.properties() };
   return { ...(await object.call(method.member, args, caller)) };
 }

@@ -11,6 +11,7 @@ const EVENTS = {
   'image-added': 'd5103fc4301c4145b3113c43f7444e5f',
   'image-removed': 'e6cd5673ba0f4e56a44daa8e2c776e72',
   'trust-changed': '416cd4052a91493ba690ebba8eefb352',
+  'configuration-bad': '0fb6b45368c74f25b341af3f8fa61748',
 } as const;
 
 /** What can happen. */

@@ -8,13 +8,13 @@ import { remoteCommand } from '../remote-command.ts';
 const FIRST_FD = 3;
 
 /** Serves the API, until there has been nothing to do for a while. */
-export async function run({ globals, flags }: Context): Promise<number> {
+export async function run({ globals, configured, flags }: Context): Promise<number> {
   useNativePackages();
   const activated = process.env['LISTEN_PID'] === String(process.pid);
   const end = new AbortController();
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => end.abort());
   await runHelper({
-    dataDir: globals.dataDir,
+    dataDir: async () => (await configured()).dataDir,
     trust: { system: globals.systemConfig, local: globals.localConfig },
     idle: durationFlag(flags, 'idle'),
     socket: activated ? FIRST_FD : undefined,

@@ -50,6 +50,7 @@ export function contextOf(path: string, argv: readonly string[]): Context {
       trustKeysFromHttps: false,
     },
     config: { auth: new Map(), dockerAuth: new Map(), paths: {}, stage1: {} },
+    configured: () => Promise.reject(new Error('there is no configuration')),
     stdout: capture(),
     stderr: capture(),
     note: () => {},

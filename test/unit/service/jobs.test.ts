@@ -66,6 +66,17 @@ test('the next helper finds what runs, tells what has ended, and clears what nev
   expect(existsSync(torn)).toBe(false);
 });
 
+test('the next helper keeps what runs also where systemd does not answer', async () => {
+  const running = await start(new Jobs(idle, folder, folder));
+  const isActive = async () => {
+    throw new Error('no answer within 25 s');
+  };
+  const after = new Jobs({ ...idle, isActive }, folder, folder);
+  await after.recover();
+  expect(after.list().map(({ id }) => id)).toEqual([running.id]);
+  expect(existsSync(running.folder)).toBe(true);
+});
+
 test('a unit that cannot be started is an error, and leaves nothing', async () => {
   const refuse = async () => {
     throw new Error('no such unit');
