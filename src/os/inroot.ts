@@ -1,4 +1,13 @@
-import { closeSync, fstatSync, openSync, readdirSync, readSync, type Stats } from 'node:fs';
+import {
+  closeSync,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readlinkSync,
+  readSync,
+  type Stats,
+} from 'node:fs';
+import { posix } from 'node:path';
 import { openInRootFd } from './syscalls.ts';
 
 /**
@@ -68,6 +77,44 @@ export function inFolderOfRoot(root: string, path: string, action: (folder: stri
   withPath(root, path, (fd) => {
     if (fstatSync(fd).isDirectory()) action(`/proc/self/fd/${fd}`);
   });
+}
+
+/** As many as the kernel follows: path_resolution(7). */
+const MAX_LINKS = 40;
+
+/**
+ * Whether a path inside `root`, with its symlinks followed there, is one of these absolute paths or below
+ * one, whether it exists or not.
+ */
+export function leadsInto(root: string, path: string, places: readonly string[]): boolean {
+  const wanted = new Set(places.map((place) => posix.resolve('/', place)));
+  if (wanted.size === 0) return false;
+  let done = '/';
+  let left = path.split('/');
+  for (let links = 0; left.length > 0 && links <= MAX_LINKS; ) {
+    const [name = '', ...rest] = left;
+    const next = posix.join(done, name);
+    if (wanted.has(next)) return true;
+    const link = next === done ? undefined : readLinkInRoot(root, done, name);
+    done = link === undefined ? next : posix.isAbsolute(link) ? '/' : done;
+    left = link === undefined ? rest : [...link.split('/'), ...rest];
+    if (link !== undefined) links++;
+  }
+  return false;
+}
+
+/** Where a symlink leads; undefined for anything else. */
+function readLinkInRoot(root: string, folder: string, name: string): string | undefined {
+  if (name === '..') return undefined;
+  let link: string | undefined;
+  inFolderOfRoot(root, folder, (path) => {
+    try {
+      link = readlinkSync(`${path}/${name}`);
+    } catch {
+      // It is none, or is not there.
+    }
+  });
+  return link;
 }
 
 /** Calls `action` with a path of this process that stands for `path` inside `root`, which exists. */

@@ -1,17 +1,29 @@
 import { posix } from 'node:path';
-import { readHeadInRoot, statInRoot } from '../os/inroot.ts';
+import { leadsInto, readHeadInRoot, statInRoot } from '../os/inroot.ts';
 
 /**
  * Why the kernel will not execute a file of an app's root, or undefined when nothing speaks against
  * it: execve(2) has one errno for a missing file, a missing interpreter and a missing loader.
+ *
+ * @param elsewhere absolute paths in the root whose content comes from somewhere else, and is not known
  */
-export function executionProblem(root: string, file: string): string | undefined {
+export function executionProblem(
+  root: string,
+  file: string,
+  elsewhere: readonly string[],
+): string | undefined {
+  const problem = problemOf(root, file, elsewhere);
+  return problem !== undefined && leadsInto(root, file, elsewhere) ? undefined : problem;
+}
+
+function problemOf(root: string, file: string, elsewhere: readonly string[]): string | undefined {
   const stats = statInRoot(root, file);
   if (!stats) return `${file} does not exist in its image`;
   if (!stats.isFile()) return `${file} is not a file`;
   if ((stats.mode & 0o111) === 0) return `${file} is not executable`;
   const needed = interpreter(readHeadInRoot(root, file, HEAD));
-  if (!needed || statInRoot(root, needed.path)) return undefined;
+  if (!needed || statInRoot(root, needed.path) || leadsInto(root, needed.path, elsewhere))
+    return undefined;
   return `${file} needs the ${needed.what} ${needed.path}, which does not exist in its image`;
 }
 

@@ -12,7 +12,7 @@ import {
   type RuntimeApp,
   seccompFilter,
 } from '../../src/appc/index.ts';
-import { hasContent, statInRoot } from '../../src/os/inroot.ts';
+import { hasContent, leadsInto, statInRoot } from '../../src/os/inroot.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
 import { executionProblem } from '../../src/stage1/diagnose.ts';
 import { lifecycleOf } from '../../src/stage1/lifecycle.ts';
@@ -177,10 +177,16 @@ function warnOfHidden(root: string, mounts: readonly AppMount[]): void {
   }
 }
 
-/** Says ahead why an app will end with 203; what a volume brings along cannot be seen from here. */
+/**
+ * Says ahead why an app will end with 200 (its folder) or 203 (its program); what a volume brings along
+ * cannot be seen from here.
+ */
 function warnOfExecution(root: string, process: AppProcess, mounts: readonly AppMount[]): void {
-  const file = process.exec[0] ?? '';
-  if (mounts.some(({ target }) => file.startsWith(`${target}/`) || file === target)) return;
-  const problem = executionProblem(root, file);
+  const { workingDirectory: folder, exec } = process;
+  const elsewhere = ['/dev', '/proc', '/run', '/sys', ...mounts.map(({ target }) => target)];
+  const problem =
+    statInRoot(root, folder)?.isDirectory() || leadsInto(root, folder, elsewhere)
+      ? executionProblem(root, exec[0] ?? '', elsewhere)
+      : `its working directory ${folder} does not exist in its image`;
   if (problem) say(`app "${process.name}" cannot be executed: ${problem}`);
 }

@@ -1,11 +1,24 @@
+import { copyFileSync, mkdirSync } from 'node:fs';
+import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Box } from './box.ts';
 import { BOX } from './image.ts';
 
-const box = new Box({
-  name: 'example.org/foreign',
-  files: { '/bin/script': { text: '#!/lib/missing-loader\n', mode: 0o755 } },
-});
+const box = new Box(
+  {
+    name: 'example.org/foreign',
+    files: { '/bin/script': { text: '#!/lib/missing-loader\n', mode: 0o755 } },
+  },
+  { name: 'example.org/linked', busybox: false, files: { '/sbin': { link: 'tools/x/../bin' } } },
+);
+
+/** A folder of the host with a busybox. */
+function tools(): string {
+  const folder = box.folder();
+  for (const name of ['bin', 'x']) mkdirSync(join(folder, name));
+  copyFileSync('/bin/busybox', join(folder, 'bin/sh'));
+  return folder;
+}
 
 /** Apps named a, b, … of the box, each with its script. */
 function apps(...scripts: readonly string[]): string[] {
@@ -56,10 +69,27 @@ describe('one app', () => {
     expect(stderr).toContain('/lib/missing-loader');
   });
 
-  test('whose working directory is missing ends with 200', async () => {
-    const { code, pod } = await box.run('true', { app: ['--working-dir=/nowhere'] });
+  test('whose working directory is missing ends with 200 and a line that names it', async () => {
+    const { code, stderr, pod } = await box.run('true', { app: ['--working-dir=/nowhere'] });
     expect(code).toBe(200);
     expect(pod.status()).toBe('200\n');
+    expect(stderr).toContain('its working directory /nowhere does not exist');
+  });
+
+  test('whose program comes from a volume, behind a link of the image, is not said to lack it', async () => {
+    const { stdout, stderr } = await box.runPod([
+      `--volume=tools,kind=host,source=${tools()}`,
+      'example.org/linked',
+      '--name=box',
+      '--mount=volume=tools,target=/tools',
+      '--exec=/sbin/sh',
+      '--working-dir=/dev/shm',
+      '--',
+      '-c',
+      'pwd',
+    ]);
+    expect(stdout).toBe('/dev/shm\n');
+    expect(stderr).toBe('');
   });
 });
 
