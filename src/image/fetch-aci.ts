@@ -5,6 +5,7 @@ import { HttpError } from '../http/error.ts';
 import { type DownloadSlot, takeSlot } from '../http/slot.ts';
 import { ImageError } from './error.ts';
 import { importAci } from './import-aci.ts';
+import { nameAgain } from './publish.ts';
 import {
   cacheHeaders,
   isFresh,
@@ -42,8 +43,8 @@ export async function fetchAci(
 ): Promise<StoredImage> {
   const { pullPolicy, insecure, verify } = options;
   const known = readRemote(store, remote.url);
-  if (known && (pullPolicy !== 'update' || (isFresh(known.record) && trusted(known.record))))
-    return accepted(known.image);
+  if (known && pullPolicy !== 'update') return accepted(known.image);
+  if (known && isFresh(known.record) && trusted(known.record)) return again(known.image);
   if (pullPolicy === 'never')
     throw new ImageError(
       'not-found',
@@ -71,6 +72,11 @@ export async function fetchAci(
     remote.accept(image.manifest);
     return image;
   }
+  function again(image: StoredImage): StoredImage {
+    accepted(image);
+    nameAgain(store, image, remote.latest);
+    return image;
+  }
 }
 
 async function fetchInto(
@@ -92,6 +98,7 @@ async function fetchInto(
   if (usable && !answer.modified) {
     slot.remove();
     remote.accept(usable.image.manifest);
+    nameAgain(store, usable.image, remote.latest);
     writeRemote(store, { ...usable.record, ...noted });
     return usable.image;
   }

@@ -5,7 +5,7 @@ import { AppcError, type ImageManifest } from '../appc/index.ts';
 import { parseImageManifest } from '../appc/parse.ts';
 import { ImageError } from './error.ts';
 import { cachedFile, type FileSnapshot, rememberFile, snapshotFile } from './local-file.ts';
-import { addImage, installTree, openWorkspace, whileImporting } from './publish.ts';
+import { addImage, installTree, nameAgain, openWorkspace, whileImporting } from './publish.ts';
 import { type ImageSource, reason, type Store, type StoredImage } from './store.ts';
 import { badTar, folderHeader, quoteName } from './tar-headers.ts';
 import type { TarEntry, Verdict } from './tar-walker.ts';
@@ -41,7 +41,8 @@ export async function importAci(
     const cached = cachedFile(store, file);
     if (cached) {
       options.accept?.(cached.manifest);
-      return withKey(cached, options.key);
+      nameAgain(store, withKey(cached, options.key), options.source?.latest ?? false);
+      return cached;
     }
     const { bytes, before } = openImage(file);
     try {
@@ -73,7 +74,10 @@ async function importBytes(
     const { key, manifest } = withKey(unpacked, wanted);
     accept?.(manifest);
     const known = store.get(key);
-    if (known) return known;
+    if (known) {
+      nameAgain(store, known, source.latest ?? false);
+      return known;
+    }
     if (file !== undefined) renameSync(file, join(work.path, 'blob'));
     await installTree(store, work, key, unpacked.treeSize);
     const added = addImage(store, { key, manifest, layers: [key], source });

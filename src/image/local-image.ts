@@ -88,15 +88,12 @@ async function importImage(
     store,
     layers.filter((id, n) => layers.lastIndexOf(id) === n),
   );
-  const latest = manifest.labels.every(
-    ({ name, value }) => name !== 'version' || value === 'latest',
-  );
   const stored = addImage(store, {
     key,
     manifest,
     layers: stack,
     config: image.config,
-    source: { reference: image.reference, latest },
+    source: { reference: image.reference, latest: isLatest(image.tag) },
   });
   for (const warning of warnings) warn(`${image.where}: ${warning}`);
   return stored;
@@ -128,6 +125,13 @@ function originOf(image: LocalImage): OciOrigin {
       .filter((annotation) => annotation !== undefined)
       .map(({ name, value }) => ({ name: `appc.io/docker/${name}`, value })),
   };
+}
+
+/** Whether a tag, or none, is what "latest" is now; a digest never is. */
+function isLatest(tag: string | undefined): boolean {
+  if (tag === undefined) return true;
+  const named = wholeName(tag);
+  return named ? named.digest === undefined && named.tag === 'latest' : tag === 'latest';
 }
 
 /** The tag as a whole name; a mere tag, or what is no Docker reference, gives undefined. */

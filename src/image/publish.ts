@@ -19,6 +19,8 @@ import { ImageError } from './error.ts';
 import {
   type ImageInfo,
   type ImageSource,
+  namesOf,
+  type OtherName,
   type Store,
   type StoredImage,
   storeError,
@@ -143,7 +145,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
     const info: ImageInfo = {
       name: manifest.name,
       ...(version === undefined ? {} : { version }),
-      importTime: Date.now() * 1e6,
+      importTime: now(),
       size: layers.reduce((sum, id) => sum + sizeOnDisk(store, id), config?.length ?? 0),
       layers,
       ...(source ? { source } : {}),
@@ -163,7 +165,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
         );
       if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
       isNew = !existsSync(store.path('image', key));
-      if (!isNew) noteName(store, key, info);
+      if (!isNew) noteName(store, key, { ...info, latest: source?.latest ?? false });
       renameIfAbsent(folder, store.path('image', key));
     });
     syncFolder(store.path('blob'));
@@ -191,15 +193,59 @@ export function addImage(store: Store, image: NewImage): StoredImage {
   return stored;
 }
 
-function noteName(store: Store, key: string, { name, version, importTime }: ImageInfo): void {
+/**
+ * Notes that a name led to a stored image again, so that of all that it ever led to this is the last;
+ * the name that it has in its manifest unless another one is given. Throws ImageError `io`.
+ */
+export function nameAgain(
+  store: Store,
+  image: StoredImage,
+  latest: boolean,
+  { name, version }: Pick<OtherName, 'name' | 'version'> = image,
+): void {
+  const named = { name, ...(version === undefined ? {} : { version }) };
+  try {
+    withStoreLock(store, () => noteName(store, image.key, { ...named, latest, importTime: now() }));
+  } catch (error) {
+    throw writeError(`note the name ${name} of image ${image.key}`, error);
+  }
+}
+
+function noteName(
+  store: Store,
+  key: string,
+  { name, version, latest = false, importTime }: OtherName,
+): void {
+  const image = store.get(key);
+  if (!image || leadsTo(store, image, { name, version, latest })) return;
   const path = store.path('image', key, 'info');
   const known: ImageInfo = JSON.parse(readFileSync(path, 'utf8'));
-  if (known.name === name && known.version === version) return;
   const others = (known.otherNames ?? []).filter(
-    (other) => other.name !== name || other.version !== version,
+    (other) =>
+      other.name !== name || other.version !== version || (other.latest ?? false) !== latest,
   );
-  const other = { name, ...(version === undefined ? {} : { version }), importTime };
+  const other = { name, ...(version === undefined ? {} : { version }), latest, importTime };
   writeFileAtomic(path, JSON.stringify({ ...known, otherNames: [...others, other] }), 0o644);
+}
+
+/** Whether a name, with its version and without, leads to an image already. */
+function leadsTo(
+  store: Store,
+  image: StoredImage,
+  { name, version, latest }: { name: string; version: string | undefined; latest: boolean },
+): boolean {
+  const isKnown = namesOf(image).some(
+    (each) => each.name === name && each.version === version && (each.latest || !latest),
+  );
+  const labels = version === undefined ? [] : [{ name: 'version', value: version }];
+  return (
+    isKnown && [[], labels].every((some) => store.findByName(name, some)[0]?.key === image.key)
+  );
+}
+
+/** Nanoseconds since the epoch; of two calls the second is later. */
+function now(): number {
+  return (performance.timeOrigin + performance.now()) * 1e6;
 }
 
 /** `NAME:VERSION`, as the journal has it. */

@@ -22,7 +22,7 @@ export interface StoredImage {
   /** The manifest's name, and its label `version`. */
   readonly name: string;
   readonly version?: string;
-  /** Nanoseconds since the epoch, exact to a millisecond. */
+  /** Nanoseconds since the epoch, exact to a microsecond, the other to a millisecond. */
   readonly importTime: number;
   readonly lastUsed: number;
   /** Bytes: the image as received and its unpacked trees. */
@@ -33,11 +33,16 @@ export interface StoredImage {
   readonly otherNames?: readonly OtherName[];
 }
 
-/** A name under which the same image came again, from another repository or by another tag. */
+/**
+ * A name by which the same image came again: from another repository, by another tag, or by the one
+ * that it had, which has led to another image meanwhile.
+ */
 export interface OtherName {
   readonly name: string;
   readonly version?: string;
-  /** When it came by that name, nanoseconds since the epoch. */
+  /** As of ImageSource. */
+  readonly latest?: boolean;
+  /** When it came so last, nanoseconds since the epoch. */
   readonly importTime: number;
 }
 
@@ -134,18 +139,19 @@ export class Store {
   }
 
   /**
-   * The images of this name which carry all of these labels, best first: those fetched as "latest"
-   * when no version is asked for, then by import time, newest first.
+   * The images of this name which carry all of these labels, best first: when no version is asked for
+   * the one that was "latest" last, then the one that came last by that name and version.
    */
   findByName(name: string, labels: readonly NameValue[]): StoredImage[] {
     const anyVersion = labels.every((label) => label.name !== 'version');
-    const latest = (image: StoredImage): number => (anyVersion && image.source?.latest ? 1 : 0);
     return this.list()
       .flatMap((image) => {
-        const time = timeNamed(image, name, labels);
-        return time === undefined ? [] : [{ image, time }];
+        const fitting = namesOf(image).filter((each) => fits(image, each, name, labels));
+        const last = lastTime(fitting);
+        const asLatest = anyVersion ? lastTime(fitting.filter(({ latest }) => latest)) : 0;
+        return fitting.length === 0 ? [] : [{ image, last, asLatest }];
       })
-      .sort((a, b) => latest(b.image) - latest(a.image) || b.time - a.time)
+      .sort((a, b) => b.asLatest - a.asLatest || b.last - a.last)
       .map(({ image }) => image);
   }
 
@@ -215,22 +221,35 @@ function notFound(key: string): ImageError {
   return new ImageError('not-found', `no image IDs found for "${key}"`);
 }
 
-/** When an image came by a name with these labels; undefined if that is none of its names. */
-function timeNamed(
-  image: StoredImage,
-  name: string,
-  labels: readonly NameValue[],
-): number | undefined {
-  const carried = (label: NameValue) => carries(image, label);
-  if (image.name === name && labels.every(carried)) return image.importTime;
-  const fits = (other: OtherName) =>
-    other.name === name &&
-    labels.every((label) =>
-      label.name === 'version' ? label.value === other.version : carried(label),
-    );
-  return image.otherNames?.find(fits)?.importTime;
+/** All names by which an image came, its first one included. */
+export function namesOf({
+  name,
+  version,
+  importTime,
+  source,
+  otherNames = [],
+}: StoredImage): OtherName[] {
+  const first = { name, importTime, latest: source?.latest ?? false };
+  return [version === undefined ? first : { ...first, version }, ...otherNames];
 }
 
-function carries(image: StoredImage, { name, value }: NameValue): boolean {
-  return image.manifest.labels.some((label) => label.name === name && label.value === value);
+/** Whether one of an image's names, with the labels of its manifest, is what is asked for. */
+function fits(
+  { manifest }: StoredImage,
+  known: OtherName,
+  name: string,
+  labels: readonly NameValue[],
+): boolean {
+  return (
+    known.name === name &&
+    labels.every((label) =>
+      label.name === 'version'
+        ? label.value === known.version
+        : manifest.labels.some((one) => one.name === label.name && one.value === label.value),
+    )
+  );
+}
+
+function lastTime(names: readonly OtherName[]): number {
+  return names.reduce((last, { importTime }) => Math.max(last, importTime), 0);
 }

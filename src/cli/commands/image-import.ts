@@ -17,7 +17,7 @@ export async function run(context: Context): Promise<number> {
     if (!local.includes(parseImageReference(text).kind))
       throw new CliError('input', `cannot import ${text}: it is not a local file or folder`);
     const { key } = await resolveImage(store, text, {
-      pullPolicy: 'never',
+      pullPolicy: 'update',
       insecure: { image: globals.insecure.has('image') },
       warn: note,
       info: note,

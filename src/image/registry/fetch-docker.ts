@@ -4,7 +4,7 @@ import { ImageError } from '../error.ts';
 import { type LocalImage, storeLocalImage } from '../local-image.ts';
 import { checkManifestType, checkPartTypes } from '../oci-layout.ts';
 import { type OciManifest, parseConfig, parseManifest } from '../oci-schema.ts';
-import { whileImporting } from '../publish.ts';
+import { nameAgain, whileImporting } from '../publish.ts';
 import { type RemoteRecord, readRemote, writeRemote } from '../remote-record.ts';
 import type { FetchOptions } from '../resolve-options.ts';
 import type { Store, StoredImage } from '../store.ts';
@@ -66,6 +66,9 @@ export async function fetchDocker(
   const usable = known && (insecure.image || known.record.verified) ? known : undefined;
   if (usable && (await isCurrent(registry, reference, usable.record))) {
     writeRemote(store, { ...usable.record, askedAt: Date.now() });
+    const { tag, digest } = reference;
+    const name = { name: storedName(reference), ...(tag !== undefined && { version: tag }) };
+    nameAgain(store, usable.image, digest === undefined && tag === 'latest', name);
     return usable.image;
   }
   const named = await registry.manifest(reference.digest ?? reference.tag ?? 'latest');

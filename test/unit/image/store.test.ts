@@ -11,11 +11,11 @@ import {
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { importAci } from '../../../src/image/import-aci.ts';
-import { addImage, openWorkspace } from '../../../src/image/publish.ts';
+import { addImage, nameAgain, openWorkspace } from '../../../src/image/publish.ts';
 import { clearLeftovers, removeImage, removeUnusedTrees } from '../../../src/image/remove.ts';
 import { openStore, type Store, type StoredImage } from '../../../src/image/store.ts';
 import { scratch } from './scratch.ts';
-import { archive, MANIFEST, rootfs } from './tar-maker.ts';
+import { aci, archive, MANIFEST, rootfs } from './tar-maker.ts';
 
 const never = (): boolean => false;
 const key = (digits: string): string => `sha512-${digits.padEnd(64, '0')}`;
@@ -85,6 +85,37 @@ describe('names', () => {
     put(store, key('cc'), [], '3.0');
     const versions = store.findByName('example.com/test', []).map((image) => image.version);
     expect(versions).toEqual(['1.0', '3.0', '2.0']);
+  });
+});
+
+describe('a name that leads back to an image that is stored', () => {
+  const named = (store: Store, ...version: string[]) =>
+    store.findByName(
+      'example.com/test',
+      version.map((value) => ({ name: 'version', value })),
+    )[0]?.key;
+  const files = ['a', 'b'].map((content) => aci([{ name: 'rootfs/file', content }]));
+
+  test('means that image, when its file comes again', async () => {
+    const { store, file } = scratch();
+    const [one = '', two = ''] = files.map((bytes, n) => file(`${n}.aci`, bytes));
+    const [a, b] = [await importAci(store, one), await importAci(store, two)];
+    expect(named(store)).toBe(b.key);
+    await importAci(store, one);
+    expect(named(store)).toBe(a.key);
+    await importAci(store, file('copy.aci', readFileSync(two)));
+    expect(named(store)).toBe(b.key);
+  });
+
+  test('is the latest where it came as that, and not where its version was asked for', async () => {
+    const { store } = scratch();
+    const old = put(store, key('01'), [], '1.0', true);
+    nameAgain(store, put(store, key('02'), [], '2.0', true), true);
+    nameAgain(store, old, false);
+    expect(named(store)).toBe(key('02'));
+    expect(named(store, '1.0')).toBe(key('01'));
+    nameAgain(store, old, true);
+    expect(named(store)).toBe(key('01'));
   });
 });
 

@@ -1,6 +1,8 @@
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import { parseDockerReference, storedName } from '../../../src/image/docker-reference.ts';
 import { resolveNamed } from '../../../src/image/named.ts';
+import { nameAgain } from '../../../src/image/publish.ts';
+import { removeImage } from '../../../src/image/remove.ts';
 import type { Store } from '../../../src/image/store.ts';
 import { Content, serveRegistry } from './fake-registry.ts';
 import { fetch, scratchStore, tarOf } from './fetching.ts';
@@ -26,4 +28,66 @@ test('an image that comes again from another repository or by another tag has ea
     expect(await stored(store, `${host}/${name}`, version)).toBe(key);
   await expect(stored(store, `${host}/two`, 'v2')).rejects.toMatchObject({ code: 'not-found' });
   expect(store.get(key)?.otherNames).toHaveLength(2);
+});
+
+describe('a tag that moves back to an image that is stored', () => {
+  const [a, b] = [[tarOf('a', 'A')], [tarOf('b', 'B')]];
+
+  /** A store that has fetched `app:latest` as A, then as B, and the host whose tag is A again. */
+  async function movedBack() {
+    const store = scratchStore();
+    const content = new Content();
+    const { host } = await serveRegistry(content);
+    const keys: string[] = [];
+    for (const layers of [a, b]) {
+      content.addImage(layers, 'latest');
+      keys.push((await fetch(store, `${host}/app`, { pullPolicy: 'update' })).key);
+    }
+    content.addImage(a, 'latest');
+    const [first, second] = keys;
+    return { store, host, content, first, second };
+  }
+
+  test.each([`app`, `app:latest`])('is what docker://%s means', async (name) => {
+    const { store, host, first, second } = await movedBack();
+    expect((await fetch(store, `${host}/${name}`, { pullPolicy: 'new' })).key).toBe(second);
+    for (const pullPolicy of ['update', 'new', 'never'] as const)
+      expect((await fetch(store, `${host}/${name}`, { pullPolicy })).key).toBe(first);
+  });
+
+  test('is what the name without docker:// means', async () => {
+    const { store, host, first, second } = await movedBack();
+    expect(await stored(store, `${host}/app`)).toBe(second);
+    await fetch(store, `${host}/app`, { pullPolicy: 'update' });
+    expect(await stored(store, `${host}/app`)).toBe(first);
+    expect(await stored(store, `${host}/app`, 'latest')).toBe(first);
+  });
+
+  test('means what it meant before once that image is removed', async () => {
+    const { store, host, first = '', second } = await movedBack();
+    await fetch(store, `${host}/app`, { pullPolicy: 'update' });
+    removeImage(store, first, () => false);
+    expect(await stored(store, `${host}/app`)).toBe(second);
+  });
+
+  test('counts from the last time that the registry was asked, whatever else had its name', async () => {
+    const { store, host, first } = await movedBack();
+    const fetchLatest = () => fetch(store, `${host}/app`, { pullPolicy: 'update' });
+    const { key } = await fetchLatest();
+    expect(key).toBe(first);
+    const other = new Content();
+    other.addImage([tarOf('c', 'C')], 'v1');
+    const image = await fetch(store, `${(await serveRegistry(other)).host}/app:v1`);
+    nameAgain(store, image, true, { name: store.get(key)?.name ?? '', version: 'latest' });
+    expect(await stored(store, `${host}/app`)).toBe(image.key);
+    await fetchLatest();
+    expect(await stored(store, `${host}/app`)).toBe(key);
+  });
+
+  test('is not the latest for being fetched by its digest', async () => {
+    const { store, host, content, second } = await movedBack();
+    const { digest } = content.addImage(a);
+    await fetch(store, `${host}/app@${digest}`, { pullPolicy: 'update' });
+    expect(await stored(store, `${host}/app`)).toBe(second);
+  });
 });
