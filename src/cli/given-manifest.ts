@@ -38,11 +38,13 @@ export async function givenContent(
   const images: StoredImage[] = [];
   for (const [index, { image }] of checked.apps.entries()) {
     const name = names[index];
-    images.push(
+    const found =
       name === undefined
         ? store.findByKeyPrefix(image.id)
-        : await resolveImage(store, reference(name, image.labels), options),
-    );
+        : await resolveImage(store, reference(name, image.labels), options);
+    // A collection leaves it while the next one is fetched.
+    store.touch(found.key);
+    images.push(found);
   }
   const given: PodManifest = { ...checked, apps: checked.apps.map(withImage(images, names)) };
   checkPodManifest(given, images);

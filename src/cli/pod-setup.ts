@@ -64,13 +64,15 @@ async function podContent(
   const { request } = args.source;
   const images: StoredImage[] = [];
   // One after the other: the same file twice is imported once.
-  for (const { image, signature } of request.apps)
-    images.push(
-      await resolveImage(store, image, {
-        ...options,
-        ...(signature !== undefined && { signature }),
-      }),
-    );
+  for (const { image, signature } of request.apps) {
+    const found = await resolveImage(store, image, {
+      ...options,
+      ...(signature !== undefined && { signature }),
+    });
+    // A collection leaves it while the next one is fetched.
+    store.touch(found.key);
+    images.push(found);
+  }
   const envFiles = request.setEnvFiles.map((path) => ({
     path,
     text: inputText(path, 'environment file'),

@@ -27,7 +27,15 @@ export function tryLockFolder(path: string, kind: 'shared' | 'exclusive'): Lock 
 
 /** Waits for a lock on a file, which is created when missing and never removed. */
 export function lockFile(path: string, kind: 'shared' | 'exclusive'): Lock {
-  const fd = openLock(path);
+  return waitForLock(openLock(path), kind);
+}
+
+/** The same for a file that must be there. */
+export function lockExistingFile(path: string, kind: 'shared' | 'exclusive'): Lock {
+  return waitForLock(openSync(path, constants.O_RDWR), kind);
+}
+
+function waitForLock(fd: number, kind: 'shared' | 'exclusive'): Lock {
   try {
     flock(fd, kind, true);
     return held(fd);

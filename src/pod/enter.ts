@@ -9,7 +9,7 @@ import { enterApp } from '../stage1/enter.ts';
 import type { EnterCommand } from '../stage1/enter-plan.ts';
 import { POD_FILES, podPid, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
-import type { Pod } from './pods.ts';
+import { type Pod, refreshPod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
 
 /**
@@ -29,16 +29,30 @@ export async function enterPod(
   const app = chooseApp(pod, wanted);
   const pid = podPid(pod.folder);
   if (pid === undefined)
-    throw new PodError('wrong-state', `pod "${pod.uuid}" is still starting: try again`);
+    throw (
+      hasEnded(dataDir, pod) ??
+      new PodError('wrong-state', `pod "${pod.uuid}" is still starting: try again`)
+    );
   const manifest = storedImageManifest(
     readFileSync(join(pod.folder, POD_FILES.stage1Manifest), 'utf8'),
   );
   if (isOwnStage1(manifest, pod.folder))
-    return enterApp({ podFolder: pod.folder, pid, app }, command);
+    try {
+      return await enterApp({ podFolder: pod.folder, pid, app }, command);
+    } catch (error) {
+      throw hasEnded(dataDir, pod) ?? error;
+    }
   const program = storedProgram(dataDir, pod, entryPoint(manifest, 'enter'));
   process.chdir(pod.folder);
   const argv = [program, `--pid=${pid}`, `--appname=${app}`, '--', ...command.argv];
   return execve(program, argv, { ...definedEnvironment(), TERM: command.term });
+}
+
+/** Why a pod that ran a moment ago cannot be entered: it does not any more. */
+function hasEnded(dataDir: string, { uuid }: Pod): PodError | undefined {
+  const now = refreshPod(dataDir, uuid);
+  if (now?.state === 'running') return undefined;
+  return new PodError('wrong-state', `pod "${uuid}" has ended: it is ${now?.state ?? 'removed'}`);
 }
 
 function chooseApp(pod: Pod, wanted: string | undefined): string {

@@ -7,7 +7,7 @@ import { isMutable } from '../appc/mutable.ts';
 import { serializePodManifest } from '../appc/stored.ts';
 import type { Store, StoredImage } from '../image/store.ts';
 import { writeFileAtomic } from '../os/files.ts';
-import { lockFile } from '../os/lock.ts';
+import { lockExistingFile } from '../os/lock.ts';
 import { markCreated } from '../stage1/app-control.ts';
 import { type EntryPoint, entryPoint } from '../stage1/contract.ts';
 import { ownersAreShifted } from '../stage1/map-roots.ts';
@@ -96,14 +96,16 @@ export async function stopApp(
   app: string,
   { debug, patience }: { debug: boolean; patience: number },
 ): Promise<'stopped' | 'killed'> {
-  const manifest = mutableManifest(pod);
-  checkHas(manifest, app);
-  if (stateOf(pod, app) !== 'running')
-    throw new PodError('wrong-state', `app "${app}" is not running`);
-  const stage1 = await loadStage1Apps(stage1Manifest(pod), pod.folder);
-  if (stage1) return stage1.stopApp(pod.folder, app, patience);
-  call(pod, 'app/stop', app, debug);
-  return 'stopped';
+  return unlessMoved(pod, async () => {
+    const manifest = mutableManifest(pod);
+    checkHas(manifest, app);
+    if (stateOf(pod, app) !== 'running')
+      throw new PodError('wrong-state', `app "${app}" is not running`);
+    const stage1 = await loadStage1Apps(stage1Manifest(pod), pod.folder);
+    if (stage1) return stage1.stopApp(pod.folder, app, patience);
+    call(pod, 'app/stop', app, debug);
+    return 'stopped';
+  });
 }
 
 /** Removes an app with all its files, after stopping it; of a pod that has ended only the files. */
@@ -126,17 +128,29 @@ async function withApps<T>(
   pod: Pod,
   action: (manifest: PodManifest, stage1: Stage1Apps | undefined) => Promise<T>,
 ): Promise<T> {
-  mutableManifest(pod);
-  const lock = lockFile(join(pod.folder, 'pod.lck'), 'exclusive');
+  return unlessMoved(pod, async () => {
+    mutableManifest(pod);
+    const lock = lockExistingFile(join(pod.folder, 'pod.lck'), 'exclusive');
+    try {
+      const manifest = mutableManifest(pod);
+      const stage1 = await loadStage1Apps(stage1Manifest(pod), pod.folder);
+      const names = new Set(manifest.apps.map(({ name }) => name));
+      for (const name of readdirSync(appsInfo(pod)))
+        if (!names.has(name)) await discard(pod, name, stage1);
+      return await action(manifest, stage1);
+    } finally {
+      lock.release();
+    }
+  });
+}
+
+/** What fails because the pod has ended meanwhile, and was collected, fails with that reason. */
+async function unlessMoved<T>(pod: Pod, action: () => Promise<T>): Promise<T> {
   try {
-    const manifest = mutableManifest(pod);
-    const stage1 = await loadStage1Apps(stage1Manifest(pod), pod.folder);
-    const names = new Set(manifest.apps.map(({ name }) => name));
-    for (const name of readdirSync(appsInfo(pod)))
-      if (!names.has(name)) await discard(pod, name, stage1);
-    return await action(manifest, stage1);
-  } finally {
-    lock.release();
+    return await action();
+  } catch (error) {
+    if (existsSync(pod.folder)) throw error;
+    throw new PodError('wrong-state', `pod "${pod.uuid}" has ended, and is collected`);
   }
 }
 

@@ -3,7 +3,7 @@ import { findApp, holdProcess, statusField } from '../stage1/enter-target.ts';
 import { Stage1Error } from '../stage1/error.ts';
 import { podPid, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
-import type { Pod } from './pods.ts';
+import { type Pod, refreshPod } from './pods.ts';
 
 const SIGHUP = 1;
 
@@ -14,10 +14,23 @@ const SIGHUP = 1;
  * @returns the names of the apps that were told
  * @throws PodError `wrong-state` for a pod that does not run
  */
-export function reloadPod(pod: Pod): string[] {
+export function reloadPod(dataDir: string, pod: Pod): string[] {
+  try {
+    return reloadRunning(pod);
+  } catch (error) {
+    // What the kernel tells of its processes goes with them.
+    if (refreshPod(dataDir, pod.uuid)?.state === 'running') throw error;
+    throw notRunning(pod);
+  }
+}
+
+function notRunning({ uuid }: Pod): PodError {
+  return new PodError('wrong-state', `pod "${uuid}" is not running`);
+}
+
+function reloadRunning(pod: Pod): string[] {
   const pid = podPid(pod.folder);
-  if (pod.state !== 'running' || pid === undefined)
-    throw new PodError('wrong-state', `pod "${pod.uuid}" is not running`);
+  if (pod.state !== 'running' || pid === undefined) throw notRunning(pod);
   if (readFileSync(`/proc/${pid}/comm`, 'utf8').trim() !== 'systemd')
     return handles(holdProcess(pid)) ? told(pid, readPodManifest(pod.folder).apps[0]?.name) : [];
   const first = holdProcess(pid);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ImageManifest, storedImageManifest } from '../appc/index.ts';
 import { entryPoint } from '../stage1/contract.ts';
@@ -36,10 +36,23 @@ export async function stopPod(
 
 async function endPod(
   pod: Pod,
-  { force, patience }: { force: boolean; patience: number },
+  how: { force: boolean; patience: number },
 ): Promise<'stopped' | 'killed'> {
   if (pod.state !== 'running')
     throw new PodError('wrong-state', `pod "${pod.uuid}" is not running: it is ${pod.state}`);
+  try {
+    return await endRunning(pod, how);
+  } catch (error) {
+    // It has ended by itself, and a collection has moved it.
+    if (!existsSync(pod.folder)) return 'stopped';
+    throw error;
+  }
+}
+
+async function endRunning(
+  pod: Pod,
+  { force, patience }: { force: boolean; patience: number },
+): Promise<'stopped' | 'killed'> {
   const until = Date.now() + patience;
   const manifest = storedImageManifest(
     readFileSync(join(pod.folder, POD_FILES.stage1Manifest), 'utf8'),

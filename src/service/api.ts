@@ -57,9 +57,9 @@ export function podObject(backend: Backend, pod: Pod): ApiObject {
   return {
     path: objectPath('pod', uuid),
     interface: 'io.rkt.Rkt1.Pod',
-    properties: () => ({ ...podProperties(pod) }),
+    properties: () => ({ ...podProperties(backend.dataDir, pod) }),
     call: callOf({
-      GetManifest: async () => ({ manifest: podManifest(pod) }),
+      GetManifest: async () => ({ manifest: podManifest(backend.dataDir, pod) }),
       Stop: async (_, { options }, caller) =>
         manager.StopPod({ uuid, options: dictionary(options) }, caller),
       Kill: async (_, { whom, signal }, caller) =>

@@ -66,7 +66,7 @@ export function managerMethods(backend: Backend): Methods {
     async ListPods({ options }) {
       const { states } = checkOptions(OPTIONS.ListPods, options);
       const pods = podsOf(dataDir).filter((pod) => !states || states.includes(pod.state));
-      return { pods: pods.map(podLine) };
+      return { pods: pods.map((pod) => podLine(dataDir, pod)) };
     },
     async GetPod({ uuid }) {
       return { object: objectPath('pod', podNamed(dataDir, uuid).uuid) };

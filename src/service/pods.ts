@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { readIfExists } from '../os/files.ts';
 import { type PodInfo, podInfo, podManifestText } from '../pod/info.ts';
-import { findPod, listPods, type Pod, refreshPod } from '../pod/pods.ts';
+import { findPod, listPods, type Pod, podRemoved, readPod, refreshPod } from '../pod/pods.ts';
 import type { ManagerMethods, PodProperties } from './api.generated.ts';
 import { ServiceError } from './error.ts';
 import { objectPath } from './objects.ts';
@@ -26,8 +26,8 @@ export function podNamed(dataDir: string, uuid: string): Pod {
 }
 
 /** The properties of a pod: times in microseconds since 1970, 0 for what has not happened. */
-export function podProperties(pod: Pod): PodProperties {
-  const info = infoOf(pod);
+export function podProperties(dataDir: string, pod: Pod): PodProperties {
+  const info = infoOf(dataDir, pod);
   const ends = info.apps.map(({ finishedAt }) => microseconds(finishedAt));
   const ended = info.state === 'exited' || info.state.startsWith('exited ');
   return {
@@ -53,8 +53,11 @@ export function podProperties(pod: Pod): PodProperties {
 }
 
 /** A line of ListPods. */
-export function podLine(pod: Pod): ManagerMethods['ListPods']['out']['pods'][number] {
-  const info = infoOf(pod);
+export function podLine(
+  dataDir: string,
+  pod: Pod,
+): ManagerMethods['ListPods']['out']['pods'][number] {
+  const info = infoOf(dataDir, pod);
   return {
     uuid: pod.uuid,
     state: info.state,
@@ -70,18 +73,25 @@ export function podLine(pod: Pod): ManagerMethods['ListPods']['out']['pods'][num
 }
 
 /** A pod's manifest, as JSON. Throws ServiceError `WrongState` when it is not written yet. */
-export function podManifest(pod: Pod): string {
-  if (!existsSync(`${pod.folder}/pod`))
-    throw new ServiceError('WrongState', `pod "${pod.uuid}" has no manifest yet`);
-  return podManifestText(pod);
+export function podManifest(dataDir: string, pod: Pod): string {
+  const text = readPod(dataDir, pod, (now) =>
+    existsSync(`${now.folder}/pod`) ? podManifestText(now) : '',
+  );
+  if (text === undefined) throw podRemoved(pod);
+  if (text !== '') return text;
+  throw new ServiceError('WrongState', `pod "${pod.uuid}" has no manifest yet`);
 }
 
 /** A pod that is just being made, or removed, has nothing to read. */
-function infoOf(pod: Pod): Pick<PodInfo, 'apps' | 'networks' | 'state'> & Partial<PodInfo> {
+function infoOf(
+  dataDir: string,
+  pod: Pod,
+): Pick<PodInfo, 'apps' | 'networks' | 'state'> & Partial<PodInfo> {
+  const nothing = { state: pod.state, apps: [], networks: [] };
   try {
-    return podInfo(pod);
+    return readPod(dataDir, pod, podInfo) ?? nothing;
   } catch {
-    return { state: pod.state, apps: [], networks: [] };
+    return nothing;
   }
 }
 

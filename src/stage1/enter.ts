@@ -4,6 +4,7 @@ import { constants } from 'node:os';
 import { Duplex } from 'node:stream';
 import { getSystemErrorName } from 'node:util';
 import { callProgram, failedStep, REPORT_FD, REPORT_SIZE, type Step } from '../os/call-program.ts';
+import { errnoOf } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
 import { sealedProgram } from '../os/syscalls.ts';
 import {
@@ -35,6 +36,16 @@ export interface EnterApp {
  * (see `callProgram` and `enterSteps`); this process stays outside and copies the streams.
  */
 export async function enterApp(where: EnterApp, command: EnterCommand): Promise<number> {
+  try {
+    return await enterRunning(where, command);
+  } catch (error) {
+    // What the kernel tells of a process goes with it.
+    if (!['ENOENT', 'ESRCH'].includes(errnoOf(error) ?? '')) throw error;
+    throw new Stage1Error('not-started', `app "${where.app}" has ended`, error);
+  }
+}
+
+async function enterRunning(where: EnterApp, command: EnterCommand): Promise<number> {
   const { podFolder, pid, app } = where;
   const record = readEnterRecord(podFolder, app);
   if (!record)

@@ -1,4 +1,5 @@
 import { enterPod } from '../../pod/enter.ts';
+import { holdPod } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { usageError } from '../error.ts';
@@ -9,6 +10,6 @@ export async function run({ args, flags, globals }: Context): Promise<number> {
   const argv = rest[0] === '--' ? rest.slice(1) : rest;
   if (argv.length === 0) throw usageError('too few arguments');
   const term = process.env['TERM'] ?? 'vt100';
-  const pod = findPod(globals.dataDir, uuid);
+  const pod = holdPod(globals.dataDir, findPod(globals.dataDir, uuid));
   return enterPod(globals.dataDir, pod, flags.value('app'), { argv, as: 'app', term });
 }

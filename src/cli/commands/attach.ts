@@ -1,6 +1,7 @@
 import type { Socket } from 'node:net';
 import { makeRaw } from '../../os/syscalls.ts';
 import { Attachment, type Connection, type Endpoint } from '../../pod/attach.ts';
+import { holdPod } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { KeyWatch, parseDetachKeys } from '../detach-keys.ts';
@@ -15,7 +16,7 @@ export async function run(context: Context): Promise<number> {
   const format = jsonFormat(flags);
   if (format && mode !== 'list') throw flagError('format', 'goes with --mode=list only');
   const keys = parseDetachKeys(flags.value('detach-keys') ?? '');
-  const pod = findPod(globals.dataDir, args[0] ?? '');
+  const pod = holdPod(globals.dataDir, findPod(globals.dataDir, args[0] ?? ''));
   const attachment = await Attachment.open(globals.dataDir, pod, flags.value('app'));
   if (mode === 'list') {
     const names = await attachment.list();

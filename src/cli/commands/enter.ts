@@ -1,4 +1,5 @@
 import { enterPod } from '../../pod/enter.ts';
+import { holdPod } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 
@@ -11,6 +12,6 @@ export async function run({ args, flags, globals, note }: Context): Promise<numb
     argv.push('/bin/bash');
   }
   const term = process.env['TERM'] ?? 'vt100';
-  const pod = findPod(globals.dataDir, uuid);
+  const pod = holdPod(globals.dataDir, findPod(globals.dataDir, uuid));
   return enterPod(globals.dataDir, pod, flags.value('app'), { argv, as: 'root', term });
 }

@@ -1,4 +1,5 @@
 import { exportPod } from '../../pod/export.ts';
+import { whenFree } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 
@@ -6,11 +7,13 @@ import type { Context } from '../context.ts';
 export async function run({ args, flags, globals }: Context): Promise<number> {
   const [uuid = '', output = ''] = args;
   const app = flags.value('app');
-  await exportPod(globals.dataDir, findPod(globals.dataDir, uuid), {
+  const request = {
     ...(app === undefined ? {} : { app }),
     output,
     overwrite: flags.bool('overwrite'),
     diff: flags.bool('diff'),
-  });
+  };
+  const { dataDir } = globals;
+  await whenFree(dataDir, findPod(dataDir, uuid), (pod) => exportPod(dataDir, pod, request));
   return 0;
 }

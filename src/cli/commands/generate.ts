@@ -10,6 +10,7 @@ import { findStored } from '../../image/named.ts';
 import { type ImageReference, parseImageReference } from '../../image/reference.ts';
 import { Store } from '../../image/store.ts';
 import { readIfExists } from '../../os/files.ts';
+import { holdPod } from '../../pod/hold.ts';
 import { findPod, type Pod } from '../../pod/pods.ts';
 import { START_FLAGS } from '../../pod/start.ts';
 import { POD_FILES, readAppImageManifest, readPodManifest } from '../../stage1/pod-files.ts';
@@ -24,9 +25,10 @@ import { commands } from '../table.ts';
 /** Prints a pod file that makes an equal pod. */
 export async function run(context: Context): Promise<number> {
   const [word = ''] = podOperands(context);
-  const found = findPod(context.globals.dataDir, word);
+  const { dataDir } = context.globals;
+  const found = holdPod(dataDir, findPod(dataDir, word));
   const manifest = readPodManifest(found.folder);
-  const store = new Store(context.globals.dataDir);
+  const store = new Store(dataDir);
   const images = manifest.apps.map(({ name, image }) => {
     const own = readAppImageManifest(found.folder, name);
     return { key: image.id, manifest: own, reference: imageReference(store, image.id, own) };

@@ -1,4 +1,5 @@
 import { versionedName } from '../../appc/versioned-name.ts';
+import { holdPod } from '../../pod/hold.ts';
 import type { LogEntry } from '../../pod/log-file.ts';
 import { PodLogs } from '../../pod/logs.ts';
 import { findPod, type Pod } from '../../pod/pods.ts';
@@ -11,7 +12,7 @@ import { podOperands } from '../pod-operands.ts';
 /** Prints what the apps of a pod have written. */
 export async function run(context: Context): Promise<number> {
   const { flags, globals, stdout } = context;
-  const pod = findPod(globals.dataDir, podOperands(context)[0] ?? '');
+  const pod = holdPod(globals.dataDir, findPod(globals.dataDir, podOperands(context)[0] ?? ''));
   const app = flags.value('app');
   const since = sinceTime(flags.value('since'));
   const logs = new PodLogs(globals.dataDir, pod, {

@@ -1,5 +1,6 @@
 import { PodError } from '../../pod/error.ts';
 import { removePod } from '../../pod/gc.ts';
+import { whenFree } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
 import type { Context } from '../context.ts';
 import { podOperands } from '../pod-operands.ts';
@@ -11,7 +12,7 @@ export async function run(context: Context): Promise<number> {
   for (const operand of podOperands(context)) {
     try {
       const pod = findPod(globals.dataDir, operand);
-      await removePod(globals, pod);
+      await whenFree(globals.dataDir, pod, (free) => removePod(globals, free));
       stdout.write(`"${pod.uuid}"\n`);
     } catch (error) {
       failed = true;

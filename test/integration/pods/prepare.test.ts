@@ -1,4 +1,4 @@
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { existsSync, readFileSync, statSync, utimesSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { Box } from './box.ts';
@@ -53,6 +53,13 @@ describe('rkt prepare', () => {
     '--dns=none',
   ])('refuses %s, which belongs to the start', async (flag) => {
     expect((await box.local.rkt(['prepare', flag, BOX])).code).toBe(254);
+  });
+
+  test('keeps an image that it has found from a collection while it looks for the next one', async () => {
+    const info = join(box.local.dir, 'cas/image', box.keys.get(BOX) ?? '', 'info');
+    utimesSync(info, 0, 0);
+    expect((await box.local.rkt(['prepare', BOX, '/no-such.aci'])).code).toBe(254);
+    expect(statSync(info).mtimeMs).toBeGreaterThan(0);
   });
 
   test('that fails leaves no pod', async () => {
