@@ -97,7 +97,7 @@ describe('in a pod whose apps come and go', () => {
     const sandbox = ['rkt', 'app', 'sandbox', '--detach', '--net=none', ...flags];
     const uuid = await host.ok(sandbox);
     const volume = '--mnt-volume=v,kind=host,source=/var/tmp/shared,target=/v';
-    const script = 'echo one; echo two > /v/file; exec sleep 1000';
+    const script = 'echo two > /v/file; echo one; exec sleep 1000';
     await host.ok(['rkt', 'app', 'add', uuid, BOX, '--name=a', volume, '--', '-c', script]);
     await host.ok(['rkt', 'app', 'start', uuid, '--app=a']);
     const logs = () => host.ok(['rkt', 'logs', uuid, '--app=a']);

@@ -46,7 +46,7 @@ export interface RunOptions {
   env?: Readonly<Record<string, string>>;
   /** User name in the host; root when absent. */
   user?: string;
-  /** Milliseconds until the command is killed and the call fails; one minute when absent. */
+  /** Milliseconds until the command is killed and the call fails; two minutes when absent. */
   timeout?: number;
   /** Gives the command a terminal; its streams then are one, `stdout`. */
   tty?: boolean;
@@ -54,7 +54,7 @@ export interface RunOptions {
   properties?: readonly string[];
 }
 
-const scale = hostKind === 'vm' ? 10 : 1;
+const scale = hostKind === 'vm' ? 5 : 1;
 
 /** A throw-away machine with its own systemd, as root's. */
 export class Host {
@@ -143,7 +143,7 @@ export class Host {
     options: RunOptions,
     kill: (signal: string) => Promise<void>,
   ): Running {
-    const timeout = options.timeout ?? 60_000 * scale;
+    const timeout = options.timeout ?? 120_000 * scale;
     const running = new Running(argv.join(' '), child, timeout, kill);
     if (options.input !== undefined) running.end(options.input);
     else if (!options.tty) running.end();

@@ -16,7 +16,7 @@ export interface LocalOptions {
   cwd?: string;
   /** Leaves the command's input open, for `write`. */
   keepInput?: boolean;
-  /** Milliseconds until the command is killed and the call fails; one minute when absent. */
+  /** Milliseconds until the command is killed and the call fails; two minutes when absent. */
   timeout?: number;
 }
 
@@ -47,7 +47,7 @@ export class Local {
     const running = new Running(
       [file, ...args].join(' '),
       child,
-      options.timeout ?? 60_000,
+      options.timeout ?? 120_000,
       async (signal) => void child.kill(signal as NodeJS.Signals),
     );
     if (!options.keepInput) running.end(options.input);

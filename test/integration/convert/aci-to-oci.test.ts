@@ -59,7 +59,7 @@ beforeAll(async () => {
   writeFileSync(path('source/manifest'), JSON.stringify(manifest));
   expect(await rkt('image', 'build', path('source'), path('app.aci'))).toMatchObject({ code: 0 });
   await convert(path('app.aci'), `oci:${path('layout')}:v1`);
-}, 60_000);
+});
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 test('umoci unpacks the layout to the same tree', () => {

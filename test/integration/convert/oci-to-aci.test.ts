@@ -65,7 +65,7 @@ beforeAll(() => {
     ...['--config.entrypoint', '/bin/tool', '--config.cmd', 'run', '--config.user', '2'],
     ...['--architecture', 'amd64', '--os', 'linux'],
   );
-}, 60_000);
+});
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
 
 test('the ACI has exactly the tree that umoci makes of the layers', async () => {

@@ -22,7 +22,7 @@ beforeAll(async () => {
     registries: [server.host],
     credentials: { user: 'me', password: 'secret' },
   });
-}, 120_000);
+});
 afterAll(() => server.stop());
 
 const config = () => join(local.scratch, 'config');

@@ -26,4 +26,4 @@ test(`a fetch that is killed at any moment (${rounds} tried) leaves what the nex
   const stored = (part: string) => readdirSync(join(site.local.dir, 'cas', part));
   expect([stored('image'), stored('tree'), stored('blob')]).toEqual([[key], [key], [key]]);
   expect(stored('tmp').filter((name) => name.startsWith('download-'))).toEqual([]);
-}, 300_000);
+}, 600_000);

@@ -31,7 +31,7 @@ export class Site {
   #marker = 0;
 
   constructor() {
-    beforeAll(() => this.#start(), 60_000);
+    beforeAll(() => this.#start());
   }
 
   /** Where a file of a host lies. */

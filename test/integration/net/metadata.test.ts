@@ -22,7 +22,7 @@ importBox(host, {
       mode: 0o755,
       text: `#!/bin/sh
 path=$1; shift
-exec curl -sS -m 5 -w '\\n%{http_code}\\n' -H 'Metadata-Flavor: AppContainer' "$@" "$AC_METADATA_URL/acMetadata/v1/$path"
+exec curl -sS -m 60 -w '\\n%{http_code}\\n' -H 'Metadata-Flavor: AppContainer' "$@" "$AC_METADATA_URL/acMetadata/v1/$path"
 `,
     },
   },
@@ -72,7 +72,7 @@ async function end(pod: HostPod): Promise<void> {
 /** Asks from within a pod. */
 function asks(pod: HostPod, url: string, ...flags: string[]): Promise<Result> {
   return host.run([
-    ...['rkt', 'enter', pod.uuid, 'curl', '-sS', '-m', '3', '-H', 'Metadata-Flavor: AppContainer'],
+    ...['rkt', 'enter', pod.uuid, 'curl', '-sS', '-m', '60', '-H', 'Metadata-Flavor: AppContainer'],
     ...flags,
     url,
   ]);
@@ -134,7 +134,7 @@ describe('asked by curl from inside a pod, the service tells', () => {
     const codes = ['-o', '/dev/null', '-w', '%{http_code}'];
     const path = '/acMetadata/v1/pod/uuid';
     expect((await asks(pod, `${url}${path}`, ...codes)).stdout).toBe('200');
-    const bare = ['rkt', 'enter', pod.uuid, 'curl', '-s', '-m', '3', ...codes, `${url}${path}`];
+    const bare = ['rkt', 'enter', pod.uuid, 'curl', '-s', '-m', '60', ...codes, `${url}${path}`];
     expect((await host.run(bare)).stdout).toBe('403');
     expect(
       (await asks(pod, `http://169.254.169.255/${'0'.repeat(32)}${path}`, ...codes)).stdout,
@@ -269,9 +269,9 @@ describe('the service', () => {
     const pod = await waiting();
     const url = await urlOf(pod);
     await asks(pod, `${url}/acMetadata/v1/pod/uuid`);
-    const log = await host.ok(['journalctl', '-u', 'rkt-metadata.service']);
-    expect(log).toContain('GET /TOKEN/acMetadata/v1/pod/uuid 200');
-    expect(log).not.toContain(url.split('/').at(-1));
+    const log = () => host.ok(['journalctl', '-u', 'rkt-metadata.service']);
+    await expect.poll(log).toContain('GET /TOKEN/acMetadata/v1/pod/uuid 200');
+    expect(await log()).not.toContain(url.split('/').at(-1));
     await end(pod);
   });
 

@@ -15,8 +15,13 @@ export const server: ImageSpec = {
   },
 };
 
-/** Serves a word on port 80 to everybody who asks. */
-export const WHO = 'echo ready; while true; do echo served | nc -l -p 80; done';
+/** Serves a word on a port to everybody who asks; it is ready when the port is open: proc_net(5). */
+export function serving(port: number): string {
+  const open = `:${port.toString(16).toUpperCase().padStart(4, '0')} [0-9A-F]*:0000 0A `;
+  return `nc -ll -p ${port} -e echo served &
+    until grep -qs '${open}' /proc/net/tcp /proc/net/tcp6; do sleep 0.05; done; echo ready; wait`;
+}
+export const WHO: string = serving(80);
 
 /** Runs one command in a pod and gives what it prints. */
 export function inPod(
@@ -37,7 +42,7 @@ export async function addressesOf(host: Host, uuid: string): Promise<{ ip4: stri
 
 /** What says on a connection what the other side sends. */
 export function ask(address: string, port: number, ...more: string[]): string[] {
-  return ['timeout', '5', 'nc', '-w', '3', ...more, address, String(port)];
+  return ['timeout', '30', 'nc', '-w', '3', ...more, address, String(port)];
 }
 
 /** Asks by a packet for the host's loopback that comes from a pod: what one with CAP_NET_ADMIN could send. */

@@ -1,7 +1,8 @@
 import { beforeAll, describe, expect, test } from 'vitest';
 import { type Host, startHost } from '../../lib/host.ts';
-import { importBox, PATIENCE, startPod } from '../pods/host-box.ts';
+import { importBox, PATIENCE, startPod, state } from '../pods/host-box.ts';
 import { BOX } from '../pods/image.ts';
+import { ask, serving, WHO } from './net-box.ts';
 import { defineNetwork, makeOutside, networkTraces, OUTSIDE, outside } from './outside.ts';
 
 const host: Host = await startHost();
@@ -42,24 +43,10 @@ beforeAll(async () => {
 const inPod = (net: string, script: string): Promise<string> =>
   host.ok(['sh', '-c', 'rkt run "$1" "$2" -- "$3"', 'sh', `--net=${net}`, BOX, script]);
 
-/** A server that says who asks. */
-const WHO = 'echo ready; while true; do echo served | nc -l -p 80; done';
-
 async function addressOf(uuid: string): Promise<string> {
   const status = await host.ok(['rkt', 'status', uuid]);
   return /networks=[^:]*:ip4=([0-9.]+)/.exec(status)?.[1] ?? status;
 }
-
-const ask = (address: string, port: number, ...more: string[]) => [
-  'timeout',
-  '5',
-  'nc',
-  '-w',
-  '3',
-  ...more,
-  address,
-  String(port),
-];
 
 describe('a pod in the default network', () => {
   test('has an address of it, and reaches the host', async () => {
@@ -78,7 +65,7 @@ describe('a pod in the default network', () => {
   });
 
   test('reaches the second machine under the host’s address', async () => {
-    const server = host.start(outside(['timeout', '20', 'nc', '-v', '-n', '-l', '-p', '7001']));
+    const server = host.start(outside(['timeout', '60', 'nc', '-v', '-n', '-l', '-p', '7001']));
     await server.printed(/[Ll]istening/, 'stderr');
     await inPod('default', `echo hello | nc -w 3 ${OUTSIDE.own4} 7001`);
     const { stdout, stderr } = await server.done;
@@ -130,7 +117,7 @@ describe('a published port', () => {
   test('that is a range leads to each port of it', async () => {
     const pod = await startPod(
       host,
-      ['--port=many:8090', 'example.org/server', '--', WHO.replace('-p 80', '-p 92')],
+      ['--port=many:8090', 'example.org/server', '--', serving(92)],
       '--net=default',
     );
     expect(await host.ok(outside(ask(OUTSIDE.host4, 8092)), { input: '' })).toBe('served');
@@ -261,7 +248,7 @@ describe('a published port', () => {
 });
 
 test('a pod reaches the second machine by IPv6 under the host’s address', async () => {
-  const server = host.start(outside(['timeout', '20', 'nc', '-6', '-v', '-n', '-l', '-p', '7002']));
+  const server = host.start(outside(['timeout', '60', 'nc', '-6', '-v', '-n', '-l', '-p', '7002']));
   await server.printed(/[Ll]istening/, 'stderr');
   await inPod('dual', `echo hello | nc -w 3 ${OUTSIDE.own6} 7002`);
   const { stdout, stderr } = await server.done;
@@ -310,9 +297,10 @@ describe('when a pod has ended', () => {
     await host.ok(['systemctl', 'stop', `rkt-net-${pod.uuid}.service`]);
     await host.ok(['machinectl', 'kill', '--signal=KILL', '--kill-whom=all', pod.machine]);
     await pod.running.done;
+    await expect.poll(() => state(host, pod.uuid)).toBe('exited');
     expect(await networkTraces(host)).toContain('/var/lib/cni/networks/default/172.16.28.');
     await host.ok(['rkt', 'gc']);
-    expect(await networkTraces(host)).toBe('');
+    await expect.poll(() => networkTraces(host), { timeout: PATIENCE }).toBe('');
     await host.ok(['rkt', 'gc', '--grace-period=0s']);
   });
 });

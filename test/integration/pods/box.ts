@@ -65,7 +65,7 @@ export class Box {
   readonly keys = new Map<string, string>();
 
   constructor(...images: readonly ImageSpec[]) {
-    beforeAll(() => this.import({}, ...images), 60_000);
+    beforeAll(() => this.import({}, ...images));
     // Before the scratch folder goes: what a pod has outside of it, its cgroup, is gc's to remove.
     afterAll(() => this.local.rkt(['gc', '--grace-period=0s', '--expire-prepared=0s']));
   }

@@ -227,7 +227,7 @@ const shown = rows.filter(({ vm, name }) => (hostKind === 'vm' ? vm || name === 
 const SETPCAP = '0000000000000100';
 
 describe.each(shown)('$name', (row) => {
-  beforeAll(() => measure(row), hostKind === 'vm' ? 900_000 : 120_000);
+  beforeAll(() => measure(row), hostKind === 'vm' ? 900_000 : 300_000);
   const of = (column: (typeof COLUMNS)[number]) => table.get(row.name)?.[column] ?? new Map();
   /** systemd 257 leaves CAP_SETPCAP inheritable to users who are not root, and have no use of it. */
   const given = () => {

@@ -14,7 +14,7 @@ function killings(title: string, args: readonly string[]): void {
   describe(`${title} killed at any moment`, () => {
     const box = new Box();
 
-    test('leaves what list understands and one gc clears', { timeout: 180_000 }, async () => {
+    test('leaves what list understands and one gc clears', { timeout: 600_000 }, async () => {
       const begin = Date.now();
       await box.local.rkt(args);
       const life = Date.now() - begin;
@@ -28,7 +28,7 @@ function killings(title: string, args: readonly string[]): void {
         expect(stderr).toBe('');
       }
       const list = () => box.ok(['list', '--no-legend']);
-      await expect.poll(list, { timeout: 20_000 }).not.toContain('\trunning\t');
+      await expect.poll(list).not.toContain('\trunning\t');
       const gc = ['gc', '--grace-period=0s', '--expire-prepared=0s'];
       const { code, stderr } = await box.local.rkt(gc);
       expect(code).toBe(0);

@@ -87,7 +87,7 @@ function onTerminal(script: string, env: Record<string, string> = {}) {
     env: { ...process.env, ...env },
   });
   // Its input stays open: an end would be typed, as control-D.
-  return new Running('script', child, 60_000, async () => void child.kill('SIGKILL'));
+  return new Running('script', child, 120_000, async () => void child.kill('SIGKILL'));
 }
 
 describe('a command in an app', () => {
@@ -155,9 +155,7 @@ describe('a command in an app', () => {
     await running.printed(/on/);
     await running.kill('SIGKILL');
     await running.done;
-    await expect
-      .poll(async () => (await enter(pod(), 'ps')).stdout, { timeout: 10_000 })
-      .not.toContain('sleep 7777');
+    await expect.poll(async () => (await enter(pod(), 'ps')).stdout).not.toContain('sleep 7777');
   });
 
   test('runs beside the app, in all of its namespaces', async () => {
@@ -210,7 +208,7 @@ test('an app that has ended cannot be entered while the others run', async () =>
   const args = [BOX, '--name=ends', '--', 'true', '---', BOX, '--name=stays', '--', script];
   const pod = box.startPod(args);
   await pod.running.printed(/ready/);
-  await expect.poll(() => pod.status('ends'), { timeout: 20_000 }).toBe('0\n');
+  await expect.poll(() => pod.status('ends')).toBe('0\n');
   const { code, stderr } = await box.local.rkt(['enter', '--app=ends', pod.uuid, 'true']);
   expect(stderr).toContain('app "ends" is not running');
   expect(code).toBe(254);
@@ -403,7 +401,7 @@ describe('nothing of the host is reachable (CVE-2019-5736, CVE-2024-21626)', () 
       const file = box.file('before');
       const line = `"$0" --dir="$1" enter "$2" sh -c 'cat; echo after > /proc/self/fd/0' < ${file}`;
       const argv = ['-c', line, PROGRAM, box.local.dir, pod().uuid];
-      spawnSync('sh', argv, { timeout: 20_000 });
+      spawnSync('sh', argv, { timeout: 60_000 });
       expect(readFileSync(file, 'utf8')).toBe('before');
     });
 

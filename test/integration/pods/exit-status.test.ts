@@ -102,8 +102,12 @@ describe('several apps', () => {
   });
 
   test('end with the first failure, and the others, stopped in order, record 0', async () => {
-    const patient = 'trap "echo told; exit 0" TERM; while :; do sleep 0.05; done';
-    const { code, stdout, pod } = await box.runPod(apps('sleep 1; exit 3', patient, 'sleep 1000'));
+    const fails = 'until [ -e /on/b ] && [ -e /on/c ]; do sleep 0.05; done; exit 3';
+    const patient = 'trap "echo told; exit 0" TERM; touch /on/b; while :; do sleep 0.05; done';
+    const all = apps(fails, patient, 'touch /on/c; exec sleep 1000');
+    const { code, stdout, pod } = await box.runPod(all, {
+      pod: ['--volume=on,kind=empty', '--mount=volume=on,target=/on'],
+    });
     expect(code).toBe(3);
     expect(stdout).toBe('told\n');
     expect([pod.status('a'), pod.status('b'), pod.status('c')]).toEqual(['3\n', '0\n', '0\n']);

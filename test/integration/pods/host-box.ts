@@ -7,7 +7,7 @@ import type { Running } from '../../lib/running.ts';
 import { type ImageSpec, packImage } from './image.ts';
 
 /** How long a pod may take to get where a test wants it, in milliseconds. */
-export const PATIENCE = hostKind === 'vm' ? 120_000 : 20_000;
+export const PATIENCE = hostKind === 'vm' ? 120_000 : 60_000;
 
 export const FLY = '--stage1-name=coreos.com/rkt/stage1-fly';
 

@@ -20,6 +20,6 @@ test('an idle pod keeps no pages in memory that only its start needed', async ()
   // The first part of Perl's executable is for the dynamic linker alone.
   const rss = () =>
     /\/perl\n(?:.*\n)*?Rss: +(\d+) kB/.exec(readFileSync(`/proc/${relay}/smaps`, 'utf8'));
-  await expect.poll(() => rss()?.[1], { timeout: 20_000 }).toBe('0');
+  await expect.poll(() => rss()?.[1]).toBe('0');
   await box.ok(['stop', pod.uuid]);
 });

@@ -63,7 +63,7 @@ describe('--restart', () => {
     // Written when the app has ended, and before it is started again.
     const ends = () => existsSync(`${pod.folder}/stage1/rootfs/rkt/status/box_ends`);
     await pod.running.printed(/run/);
-    await expect.poll(ends, { timeout: 20_000, interval: 1 }).toBe(true);
+    await expect.poll(ends, { interval: 1 }).toBe(true);
     await box.ok(['stop', pod.uuid]);
     expect((await pod.running.done).stdout).toMatch(/^(run\n){1,2}$/);
     expect(await box.state(pod.uuid)).toBe('exited');
@@ -91,7 +91,7 @@ describe('--restart', () => {
     writeFileSync(reaper, readFileSync(reaper, 'utf8').replace('exit 75', asking));
     writeFileSync(`${folder}/go`, '');
     const asks = () => existsSync(`${pod.folder}/stage1/rootfs/rkt/status/box_asks`);
-    await expect.poll(asks, { timeout: 20_000 }).toBe(true);
+    await expect.poll(asks).toBe(true);
     await box.ok(['stop', pod.uuid]);
     expect(await pod.running.done).toMatchObject({ code: 0, stdout: 'ready\n' });
     expect(pod.status()).toBe('3\n');

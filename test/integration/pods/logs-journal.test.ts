@@ -53,10 +53,11 @@ test('what a pod writes as the main process of a unit is complete in the journal
   const argv = ['rkt', 'run', '--net=none', '--uuid-file-save=/var/tmp/journal-uuid', BOX];
   await host.exec(['systemd-run', '-q', '--wait', `--unit=${unit}`, ...argv, '--', 'seq 1 1500']);
   const uuid = (await host.readFile('/var/tmp/journal-uuid')).toString();
-  const entries = await journal(`_SYSTEMD_UNIT=${unit}.service`, `RKT_POD=${uuid}`, 'RKT_APP=box');
-  expect(entries.map(({ MESSAGE }) => Number(MESSAGE))).toEqual(
-    Array.from({ length: 1500 }, (_, at) => at + 1),
-  );
+  const match = [`_SYSTEMD_UNIT=${unit}.service`, `RKT_POD=${uuid}`, 'RKT_APP=box'];
+  const numbers = async () => (await journal(...match)).map(({ MESSAGE }) => Number(MESSAGE));
+  await expect
+    .poll(numbers, { timeout: PATIENCE })
+    .toEqual(Array.from({ length: 1500 }, (_, at) => at + 1));
   expect(await host.ok(['rkt', 'logs', '--tail=1', '-o', 'cat', uuid])).toBe('1500');
 });
 

@@ -60,13 +60,11 @@ async function sandbox(...flags: readonly string[]): Promise<Sandbox> {
   const file = join(mkdtempSync(join(box.local.scratch, 'sandbox-')), 'uuid');
   const running = box.local.start(
     ['app', 'sandbox', '--net=none', `--uuid-file-save=${file}`, ...flags],
-    { timeout: 240_000 },
+    { timeout: 600_000 },
   );
-  await expect
-    .poll(() => existsSync(file) && readFileSync(file, 'utf8'), { timeout: 20_000 })
-    .toBeTruthy();
+  await expect.poll(() => existsSync(file) && readFileSync(file, 'utf8')).toBeTruthy();
   const uuid = readFileSync(file, 'utf8');
-  await box.ok(['status', '--wait-ready=20s', uuid]);
+  await box.ok(['status', '--wait-ready=1m', uuid]);
   return new Sandbox(uuid, running);
 }
 
@@ -178,9 +176,7 @@ describe('an app of a sandbox', () => {
     await pod.ok('start', '--app=a');
     await pod.running.printed(/run/);
     writeFileSync(join(folder, 'go'), '');
-    await expect
-      .poll(() => existsSync(join(root, 'status/a_asks')), { timeout: 20_000 })
-      .toBe(true);
+    await expect.poll(() => existsSync(join(root, 'status/a_asks'))).toBe(true);
     await pod.ok('stop', '--app=a');
     expect(await pod.ok('status', '--app=a')).toContain('exit_code=3\n');
     expect(pod.running.stdout).toBe('run\n');
@@ -191,9 +187,9 @@ describe('an app of a sandbox', () => {
     await pod.add('a', 'trap "echo told" TERM; echo ready; while :; do sleep 0.05; done');
     await pod.ok('start', '--app=a');
     await pod.running.printed(/ready/);
-    const stop = ['app', 'stop', pod.uuid, '--app=a', '--timeout=200ms'];
+    const stop = ['app', 'stop', pod.uuid, '--app=a', '--timeout=2s'];
     const { code, stderr } = await box.local.rkt(stop);
-    expect([code, stderr]).toEqual([0, 'rkt: app stop: app "a" killed after 200ms\n']);
+    expect([code, stderr]).toEqual([0, 'rkt: app stop: app "a" killed after 2s\n']);
     expect(await pod.ok('status', '--app=a')).toContain('exit_code=137\n');
     expect(pod.running.stdout).toContain('told\n');
   });
@@ -387,5 +383,5 @@ describe('a killed rkt app', () => {
     const folder = box.podFolder(pod.uuid);
     expect(readdirSync(join(folder, 'appsinfo'))).toEqual(['last']);
     expect(readdirSync(join(folder, 'stage1/rootfs/opt/stage2'))).toEqual(['last']);
-  }, 240_000);
+  }, 600_000);
 });

@@ -35,8 +35,13 @@ const show = (unit: string, property: string) => () =>
 
 describe('a unit whose main process is a pod', () => {
   test('is ready when the app has said so, and not before', async () => {
-    await runUnit('late', [], 'sleep 3; /usr/bin/systemd-notify --ready; exec sleep 1000');
+    const script =
+      'until [ -e /usr/local/go ]; do sleep 0.05; done; /usr/bin/systemd-notify --ready';
+    await runUnit('late', [], `echo waits; ${script}; exec sleep 1000`);
+    const log = () => host.ok(['journalctl', '-u', 'late', '-o', 'cat']);
+    await expect.poll(log, { timeout: PATIENCE }).toContain('waits');
     expect(await show('late', 'ActiveState')()).toBe('activating');
+    await host.ok(['touch', '/usr/local/go']);
     await expect.poll(show('late', 'ActiveState'), { timeout: PATIENCE }).toBe('active');
     await host.ok(['systemctl', 'stop', 'late']);
   });
@@ -50,11 +55,11 @@ describe('a unit whose main process is a pod', () => {
   });
 
   test('with a watchdog is reported to as long as the pod lives', async () => {
-    await runUnit('watched', ['WatchdogSec=1'], '/usr/bin/systemd-notify --ready; exec sleep 1000');
+    await runUnit('watched', ['WatchdogSec=4'], '/usr/bin/systemd-notify --ready; exec sleep 1000');
     await expect.poll(show('watched', 'ActiveState'), { timeout: PATIENCE }).toBe('active');
     const stamp = async () => Number(await show('watched', 'WatchdogTimestampMonotonic')());
     const first = await stamp();
-    await expect.poll(stamp, { timeout: PATIENCE }).toBeGreaterThan(first + 3_000_000);
+    await expect.poll(stamp, { timeout: PATIENCE }).toBeGreaterThan(first + 5_000_000);
     expect(await show('watched', 'NRestarts')()).toBe('0');
     expect(await show('watched', 'ActiveState')()).toBe('active');
     await host.ok(['systemctl', 'stop', 'watched']);

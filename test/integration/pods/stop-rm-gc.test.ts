@@ -66,11 +66,11 @@ describe('rkt stop', () => {
 
   test('kills after --timeout, says so, and the app has a status', async () => {
     const pod = await running('trap "echo told" TERM; echo ready; while :; do sleep 0.05; done');
-    const { code, stdout, stderr } = await box.local.rkt(['stop', '--timeout=300ms', pod.uuid]);
+    const { code, stdout, stderr } = await box.local.rkt(['stop', '--timeout=2s', pod.uuid]);
     expect([code, stdout, stderr]).toEqual([
       0,
       `"${pod.uuid}"\n`,
-      `rkt: stop: pod "${pod.uuid}" killed after 300ms\n`,
+      `rkt: stop: pod "${pod.uuid}" killed after 2s\n`,
     ]);
     expect((await pod.running.done).stdout).toBe('ready\ntold\n');
     expect(pod.status()).toBe('137\n');
@@ -148,7 +148,7 @@ describe('rkt stop', () => {
       `trap "touch /told/${name}; until ${all}; do sleep 0.05; done; exit 0" TERM
       echo ready; while :; do sleep 0.05; done`;
     const pods = await Promise.all(['a', 'b', 'c'].map((name) => running(script(name), options)));
-    await box.ok(['stop', '--timeout=20s', ...pods.map(({ uuid }) => uuid)]);
+    await box.ok(['stop', '--timeout=1m', ...pods.map(({ uuid }) => uuid)]);
     expect(pods.map((pod) => pod.status())).toEqual(['0\n', '0\n', '0\n']);
   });
 

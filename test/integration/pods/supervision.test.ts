@@ -115,7 +115,8 @@ describe.each(FLAVOURS)('a %s pod as the main process of a unit', (_, net, flags
     expect(await host.ok(['machinectl', 'list', '--no-legend'])).toContain(`rkt-${uuid}`);
     await host.ok(['systemctl', 'stop', name]);
     expect(await state(host, uuid)).toBe('exited');
-    expect(await host.ok(['machinectl', 'list', '--no-legend'])).not.toContain(uuid);
+    const machines = () => host.ok(['machinectl', 'list', '--no-legend']);
+    await expect.poll(machines, { timeout: PATIENCE }).not.toContain(uuid);
   });
 
   test('gives the unit its exit status', async () => {

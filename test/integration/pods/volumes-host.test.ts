@@ -1,7 +1,7 @@
 // @vm
 import { expect, test } from 'vitest';
 import { hostSuite, skip, startHost } from '../../lib/host.ts';
-import { importBox, startPod } from './host-box.ts';
+import { importBox, PATIENCE, startPod } from './host-box.ts';
 import { BOX } from './image.ts';
 
 const host = await startHost();
@@ -30,6 +30,6 @@ test('a mount that the host makes below a volume is seen in a running pod', asyn
 test('what an app sends to /dev/log is in the journal', async () => {
   await host.run(['rkt', 'run', '--net=none', BOX, '--', 'busybox logger -t from-the-app hello']);
   await expect
-    .poll(() => host.ok(['journalctl', '-t', 'from-the-app', '-o', 'cat']), { timeout: 20_000 })
+    .poll(() => host.ok(['journalctl', '-t', 'from-the-app', '-o', 'cat']), { timeout: PATIENCE })
     .toBe('hello');
 });

@@ -64,8 +64,8 @@ function two(a: readonly string[], aScript: string, b: readonly string[], bScrip
   return [BOX, '--name=a', ...a, '--', aScript, '---', BOX, '--name=b', ...b, '--', bScript];
 }
 
-/** Waits in a script until a file is there. */
-const until = (path: string) => `while [ ! -e ${path} ]; do sleep 0.05; done;`;
+/** Waits in a script until something is in a file. */
+const until = (path: string) => `while [ ! -s ${path} ]; do sleep 0.05; done;`;
 
 function hostVolume(name: string, source: string, more = ''): string {
   return `--volume=${name},kind=host,source=${source}${more}`;
@@ -224,7 +224,7 @@ describe('a tmpfs volume', () => {
 
   test('is shared by the apps that mount it', async () => {
     const b = `${until('/t/file')} cat /t/file`;
-    const { stdout } = await box.runPod(two(app, 'echo shared > /t/file; sleep 0.1', app, b), {
+    const { stdout } = await box.runPod(two(app, 'echo shared > /t/file', app, b), {
       pod: ['--volume=t,kind=tmpfs'],
     });
     expect(stdout).toBe('shared\n');
@@ -386,11 +386,12 @@ describe('mounts', () => {
     const [one, other] = [box.folder(), box.folder()];
     writeFileSync(join(one, 'one'), '');
     writeFileSync(join(other, 'other'), '');
-    const args = two([], 'ls /data', ['--mount=volume=other,target=/data/'], 'sleep 0.5; ls /data');
+    const own = ['--mount=volume=other,target=/data/'];
+    const args = two([], 'echo a: $(ls /data)', own, 'echo b: $(ls /data)');
     const { stdout } = await box.runPod(args, {
       pod: [hostVolume('one', one), hostVolume('other', other), '--mount=volume=one,target=/data'],
     });
-    expect(stdout).toBe('one\nother\n');
+    expect(stdout.split('\n').sort()).toEqual(['', 'a: one', 'b: other']);
   });
 
   test('of a volume that nobody declared are refused before a pod is made', async () => {

@@ -55,8 +55,11 @@ afterAll(async () => {
   rmSync(program, { force: true });
 });
 
-/** Runs the program, and kills it so many milliseconds after it began; what it printed, if it ended. */
-async function fetch(store: Store, killAfter?: number): Promise<string | undefined> {
+/** Runs the program, and kills it so many milliseconds after it began; if it ended, what it printed and when. */
+async function fetch(
+  store: Store,
+  killAfter?: number,
+): Promise<{ key: string; duration: number } | undefined> {
   const args = [program, store.dataDir, `docker://${server.host}/app:v1`];
   const child = spawn(process.execPath, args, {
     stdio: ['ignore', 'pipe', 'inherit'],
@@ -68,13 +71,14 @@ async function fetch(store: Store, killAfter?: number): Promise<string | undefin
   });
   const ended = once(child, 'close');
   await once(child.stdout, 'data');
+  const begun = performance.now();
   const timer =
     killAfter === undefined ? undefined : setTimeout(() => child.kill('SIGKILL'), killAfter);
   const [status, signal] = await ended;
   clearTimeout(timer);
   if (signal === 'SIGKILL') return undefined;
   expect(status).toBe(0);
-  return printed.replace('begin\n', '');
+  return { key: printed.replace('begin\n', ''), duration: performance.now() - begun };
 }
 
 const contentOf = (store: Store, tree: string) =>
@@ -82,16 +86,19 @@ const contentOf = (store: Store, tree: string) =>
 
 test(`a fetch killed at ${KILLS} moments leaves a store that is whole, and the next fetch succeeds`, async () => {
   const good = openStore(join(folder, 'good'));
-  const begun = performance.now();
-  const key = (await fetch(good)) ?? '';
-  const duration = performance.now() - begun;
+  const first = await fetch(good);
+  const key = first?.key ?? '';
+  let duration = first?.duration ?? 0;
   const image = good.get(key);
   expect(ofLayers(image)).toHaveLength(4);
 
   let killed = 0;
   for (let n = 0; n < KILLS; n++) {
     const store = openStore(join(folder, `store-${n}`));
-    if ((await fetch(store, (duration * (n + Math.random())) / KILLS)) === undefined) killed++;
+    const whole = await fetch(store, (duration * (n + Math.random())) / KILLS);
+    // A machine that was slow the first time may have become fast.
+    if (whole) duration = Math.min(duration, whole.duration);
+    else killed++;
     const trees = existsSync(store.path('tree')) ? readdirSync(store.path('tree')) : [];
     for (const tree of trees) {
       expect(image?.layers).toContain(tree);
@@ -100,10 +107,10 @@ test(`a fetch killed at ${KILLS} moments leaves a store that is whole, and the n
     }
     for (const { layers } of store.list())
       expect(trees).toEqual(expect.arrayContaining([...layers]));
-    expect(await fetch(store)).toBe(key);
+    expect(await fetch(store)).toMatchObject({ key });
     clearLeftovers(store);
     expect(readdirSync(store.path('tmp'))).toEqual([]);
     expect(store.list().map((one) => one.key)).toEqual([key]);
   }
   expect(killed).toBeGreaterThan(KILLS / 4);
-}, 180_000);
+}, 600_000);

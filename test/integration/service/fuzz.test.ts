@@ -43,7 +43,7 @@ async function expectBorne(script: string, user = 'root'): Promise<void> {
 for (const user of ['root', 'tester'])
   test(`no member of any object does to ${user} what it should not`, async () => {
     await expectBorne(`for path in ${await objects()}: fuzz(path)`, user);
-  }, 120_000);
+  });
 
 describe.each(BUSES)('with %s,', (bus) => {
   useBus(host, bus);

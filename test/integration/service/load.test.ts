@@ -1,6 +1,6 @@
 import { expect, test } from 'vitest';
 import { startHost } from '../../lib/host.ts';
-import { importBox } from '../pods/host-box.ts';
+import { importBox, PATIENCE } from '../pods/host-box.ts';
 import { BOX } from '../pods/image.ts';
 import { answer, call, installHelper, property, python, shell, varlink } from './installed.ts';
 
@@ -75,6 +75,7 @@ for path in ['/', '/io', '/io/rkt/Rkt1/pod', '/io/rkt/Rkt1/pod/___', '/io/rkt/Rk
 });
 
 test('what is no call ends a Varlink connection, and the helper goes on', async () => {
+  await call(host, 'ListPods', ['a{sv}', '0']);
   const pid = await mainPid();
   for (const text of ['not json\\0', '[]\\0', '{}\\0', '{"method":7}\\0'])
     await host.run(['sh', '-c', `printf '${text}' | socat - UNIX:/run/rkt/io.rkt.Rkt1`]);
@@ -100,7 +101,7 @@ test('the helper ends without work, and leaves the pods and its name to the next
   );
   expect(await property(host, String(path), 'Pod', 'State')).toBe('running');
   const state = () => shell(host, 'systemctl show -p ActiveState,Result rkt-helper.service');
-  await expect.poll(state, { timeout: 30_000 }).toBe('Result=success\nActiveState=inactive');
+  await expect.poll(state, { timeout: PATIENCE }).toBe('Result=success\nActiveState=inactive');
   // Calls that come while it ends are answered by it or by the next one.
   const { stdout, stderr } = await python(
     host,

@@ -48,7 +48,7 @@ beforeAll(async () => {
      ln -sfn /opt/rkt/rkt /usr/local/bin/rkt
      until curl -s http://127.0.0.1:8080/; do sleep 0.1; done`,
   );
-}, 60_000);
+});
 
 /** Lets go what the server keeps back, and keeps it back again afterwards. */
 async function withGateOpen(until: () => Promise<void>): Promise<void> {

@@ -53,7 +53,7 @@ beforeAll(async () => {
      systemd-run --unit=https node /srv/server.mjs /srv 443 /srv/cert.pem /srv/key.pem
      until curl -s http://127.0.0.1:8080/ && curl -s https://localhost/; do sleep 0.1; done`,
   );
-}, 120_000);
+});
 
 /** What Python has to wait for signals, and to see the whole of a transfer. */
 const WATCH = `

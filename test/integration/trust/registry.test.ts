@@ -25,7 +25,7 @@ beforeAll(async () => {
   made = mkdtempSync(join(tmpdir(), 'rkt-trust-made-'));
   layout = makeLayout(made);
   server = await RegistryServer.start();
-}, 60_000);
+});
 afterAll(async () => {
   await server.stop();
   rmSync(made, { recursive: true, force: true });

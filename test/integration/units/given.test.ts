@@ -28,13 +28,19 @@ async function log(unit: string): Promise<string> {
 }
 
 /** A socket unit, started, and what its pod's log has after a connection. */
-async function activate(name: string, listen: string, connect: string, app: string, pod = '') {
+async function activate(
+  name: string,
+  listen: string,
+  connect: string,
+  app: string,
+  { pod = '', last = /ready/ } = {},
+) {
   const text = `[Pod]\n${pod || 'net=none'}\n[App app]\n${app}`;
   await host.writeFile(`/etc/systemd/system/${name}.socket`, `[Socket]\n${listen}\n`);
   await writePod(host, `${name}.pod`, text);
   await host.ok(['systemctl', 'start', `${name}.socket`]);
   await host.ok(['bash', '-c', `exec 3<>/dev/tcp/${connect}`]);
-  await expect.poll(() => log(name), { timeout: PATIENCE }).toContain('ready');
+  await expect.poll(() => log(name), { timeout: PATIENCE }).toMatch(last);
   const printed = await log(name);
   await host.ok(['systemctl', 'stop', `${name}.socket`, name]);
   return printed;
@@ -61,6 +67,7 @@ test('sockets with several addresses reach the app of each', async () => {
     'ListenStream=127.0.0.1:8081\nListenStream=127.0.0.1:8082\nListenStream=[::1]:9000',
     '127.0.0.1/8082',
     `image=example.org/web\n${SHOW}${second}`,
+    { last: /(?=.*ready)(?=.*LISTEN_FDNAMES=other)/s },
   );
   expect(printed).toContain('LISTEN_FDS=2');
   expect(printed).toMatch(/LISTEN_FDNAMES=(web:admin|admin:web)/);
@@ -99,7 +106,7 @@ test('--port leads a socket of another number to the port of the app', async () 
     'ListenStream=7000',
     '127.0.0.1/7000',
     `image=example.org/web\n${SHOW}`,
-    'port=admin:7000',
+    { pod: 'port=admin:7000' },
   );
   expect(printed).toContain('LISTEN_FDNAMES=admin');
 });
@@ -136,7 +143,7 @@ test('a unit without credentials gives none', async () => {
 });
 
 test('a pod is reported to the watchdog of its unit, until it hangs', async () => {
-  const unit = '[Service]\nWatchdogSec=1s\n';
+  const unit = '[Service]\nWatchdogSec=3s\n';
   await writePod(host, 'watched.pod', boxPod('exec sleep 1000', { unit }));
   await host.ok(['systemctl', 'start', 'watched']);
   const pod = await podOf(host, 'watched');

@@ -59,7 +59,7 @@ test('systemctl -M fails, and the pod goes on', async () => {
 
 test('the journal has what the apps write, under the unit and the pod', async () => {
   for (const match of [`RKT_POD=${uuid}`, '_SYSTEMD_UNIT=m.service'])
-    expect(await host.ok(['journalctl', match, '--output=cat'])).toContain('ready');
+    await expect.poll(() => host.ok(['journalctl', match, '--output=cat'])).toContain('ready');
 });
 
 test.each([

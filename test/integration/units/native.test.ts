@@ -92,7 +92,7 @@ async function start(unit: string, argv?: string): Promise<void> {
   const program = argv ? `ExecStart=\nExecStart=${argv}\n` : '';
   await host.writeFile(
     `/run/systemd/system/${unit}.d/test.conf`,
-    `[Service]\nWatchdogSec=1\n${program}`,
+    `[Service]\nWatchdogSec=3\n${program}`,
   );
   await host.ok(['systemctl', 'daemon-reload']);
   await host.ok(['systemctl', 'restart', unit]);
@@ -107,7 +107,7 @@ async function isNative(unit: string): Promise<boolean> {
 async function expectAlive(unit: string): Promise<void> {
   const stamp = async () => Number(await show(unit, 'WatchdogTimestampMonotonic'));
   const first = await stamp();
-  await expect.poll(stamp, { timeout: PATIENCE }).toBeGreaterThan(first + 1_000_000);
+  await expect.poll(stamp, { timeout: PATIENCE }).toBeGreaterThan(first + 2_000_000);
   expect(await show(unit, 'NRestarts')).toBe('0');
 }
 

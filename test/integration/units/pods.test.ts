@@ -52,7 +52,7 @@ test('rkt-pod@NAME runs a pod file where there is one', async () => {
 
 test('a pod that is not there is told', async () => {
   expect((await host.run(['systemctl', 'start', 'rkt-pod@none'])).code).not.toBe(0);
-  expect(await log('rkt-pod@none')).toContain('/etc/rkt/pods/none.json');
+  await expect.poll(() => log('rkt-pod@none')).toContain('/etc/rkt/pods/none.json');
 });
 
 test.each([
@@ -66,7 +66,7 @@ test.each([
     await writePod(host, `${name}.pod`, boxPod(STAYS, { app }));
     expect((await host.run(['systemctl', 'start', name])).code).not.toBe(0);
     const place = `/etc/rkt/pods/${name}.pod:7: ${why}`;
-    expect(await log(name)).toContain(place);
+    await expect.poll(() => log(name)).toContain(place);
     expect(await property(name, 'StatusText')).toContain(place);
   },
 );

@@ -68,16 +68,19 @@ test(`an import killed at ${KILLS} moments leaves a store that lists clean and a
   const whole = await start(program, store, make('whole'));
   const begun = performance.now();
   expect(await once(whole, 'close')).toEqual([0, null]);
-  const duration = performance.now() - begun;
+  let duration = performance.now() - begun;
 
   let interrupted = 0;
   for (let n = 0; n < KILLS; n++) {
     const child = await start(program, store, make(`run ${n}`));
     const ended = once(child, 'close');
+    const started = performance.now();
     const timer = setTimeout(() => child.kill('SIGKILL'), (duration * (n + Math.random())) / KILLS);
     const [, signal] = await ended;
     clearTimeout(timer);
+    // A machine that was slow the first time may have become fast.
     if (signal === 'SIGKILL') interrupted++;
+    else duration = Math.min(duration, performance.now() - started);
     checkStore(store);
     expect(clearLeftovers(store)).toBeLessThanOrEqual(2);
     expect(readdirSync(store.path('tmp'))).toEqual([]);
@@ -85,4 +88,4 @@ test(`an import killed at ${KILLS} moments leaves a store that lists clean and a
   expect(interrupted).toBeGreaterThan(KILLS / 4);
   const last = await importAci(store, make('last'));
   expect(store.list().map((image) => image.key)).toContain(last.key);
-}, 180_000);
+}, 600_000);
