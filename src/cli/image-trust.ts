@@ -28,7 +28,8 @@ export function aciTrust({ globals, stderr }: Context, client: HttpClient | unde
     }
     const { aciVerifier } = await import('../trust/verify.ts');
     const { readAciManifest } = await import('../image/aci-manifest.ts');
-    const manifestName = async (file: string) => (await readAciManifest(file)).name;
+    const manifestName = async (file: string, where: string) =>
+      (await readAciManifest(file, where)).name;
     return aciVerifier({ roots, manifestName })(signed);
   };
 }

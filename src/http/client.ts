@@ -25,6 +25,8 @@ export interface HttpRequest {
    * HTTPS only (`insecure.http` does not change that), and to this origin only.
    */
   readonly authorization?: string;
+  /** Credentials of the configuration are not sent: somebody else chose the address. */
+  readonly anonymous?: boolean;
   /** Plain HTTP is allowed for this URL, since the user wrote it so; a redirect from HTTPS is not. */
   readonly plainHttp?: boolean;
   /** Ends the request, or the answer's body, from outside. */
@@ -112,7 +114,7 @@ export class HttpClient {
         'user-agent': `rkt/${version}`,
         'accept-encoding': 'identity',
         ...request.headers,
-        ...(authorised ? await this.#authorization(url, method, request.authorization) : {}),
+        ...(authorised ? await this.#authorization(url, method, request) : {}),
       };
       const answer = await connections.request({
         origin: url.origin,
@@ -131,9 +133,10 @@ export class HttpClient {
   async #authorization(
     url: URL,
     method: string,
-    given: string | undefined,
+    { authorization, anonymous }: HttpRequest,
   ): Promise<Record<string, string>> {
-    if (given !== undefined) return { authorization: given };
+    if (authorization !== undefined) return { authorization };
+    if (anonymous) return {};
     const found = this.#options.auth.get(url.host);
     switch (found?.type) {
       case undefined:

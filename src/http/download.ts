@@ -9,6 +9,8 @@ import {
   writeFileSync,
   writeSync,
 } from 'node:fs';
+import { dirname } from 'node:path';
+import { DiskSpace } from '../os/disk-space.ts';
 import { readIfExists } from '../os/files.ts';
 import { passedBytes } from '../os/garbage.ts';
 import { type HttpClient, type HttpRequest, type HttpResponse, statusError } from './client.ts';
@@ -136,18 +138,28 @@ async function receive(
       throw fail('too-large', `it has more than ${request.limit} bytes`);
   };
 
+  const space = new DiskSpace(dirname(slot.file));
+  const room = (bytes: number) => {
+    const full = space.refuse(bytes, () => `its next ${bytes} bytes`);
+    if (full === undefined) return;
+    // What fills the disk is not kept to be continued.
+    forget(slot);
+    throw fail('io', full);
+  };
   const hash = request.digest === undefined ? undefined : new Checked(request.digest);
   const total = totalSize(response, at);
   let received = at;
   let fd: number | undefined;
   try {
     check(total ?? 0);
+    room((total ?? at) - at);
     if (at > 0) await hash?.addFile(slot.file, at);
     fd = openSync(slot.file, at > 0 ? 'r+' : 'w', 0o600);
     if (at === 0) writeRecord(slot, response, total);
     request.progress?.(received, total);
     for await (const part of response.body) {
       check(received + part.length);
+      room(part.length);
       hash?.add(part);
       for (let done = 0; done < part.length; )
         done += writeSync(fd, part, done, part.length - done, received + done);

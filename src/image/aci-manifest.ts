@@ -11,9 +11,10 @@ import { TarWalker } from './tar-walker.ts';
 /**
  * The manifest of an ACI file, which is read as far as that only. Nothing else of it is checked.
  *
+ * @param where what messages call it
  * @throws ImageError `bad-image`, `bad-manifest`, `io`
  */
-export async function readAciManifest(path: string): Promise<ImageManifest> {
+export async function readAciManifest(path: string, where = path): Promise<ImageManifest> {
   let text: string | undefined;
   const walker = new TarWalker(({ name, type }) => {
     if (type !== 'file' || posix.join('/', name) !== '/manifest') return 'drop';
@@ -34,7 +35,7 @@ export async function readAciManifest(path: string): Promise<ImageManifest> {
     const code = error instanceof ImageError ? error.code : 'io';
     throw new ImageError(
       error instanceof AppcError ? 'bad-manifest' : code,
-      `read image ${path}: ${reason(error)}`,
+      `read image ${where}: ${reason(error)}`,
       error,
     );
   } finally {

@@ -2,6 +2,7 @@ import { closeSync, createReadStream, createWriteStream, openSync, readSync } fr
 import { join, posix } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
+import { DiskSpace } from '../os/disk-space.ts';
 import type { ByteRange } from './byte-range.ts';
 import { type Compression, compressionOf, decompress } from './decompress.ts';
 import { ImageError } from './error.ts';
@@ -30,13 +31,25 @@ export async function openArchive(store: Store, path: string): Promise<OpenArchi
   const work = openWorkspace(store);
   try {
     const plain = join(work.path, 'archive.tar');
-    const bytes = decompress(createReadStream(path), compression);
-    await pipeline(Readable.from(bytes), createWriteStream(plain, { mode: 0o600 }));
+    const bytes = whileRoom(decompress(createReadStream(path), compression), work.path);
+    const file = createWriteStream(plain, { mode: 0o600 });
+    const closed = new Promise<void>((resolve) => file.once('close', () => resolve()));
+    await pipeline(Readable.from(bytes), file).finally(() => closed);
     return { ...indexTar(plain), close: () => work.discard() };
   } catch (error) {
     work.discard();
     const code = error instanceof ImageError ? error.code : 'io';
     throw new ImageError(code, `import ${path}: ${reason(error)}`, error);
+  }
+}
+
+/** Hands bytes on as long as there is room for them. Throws ImageError `io`. */
+async function* whileRoom(bytes: AsyncIterable<Buffer>, folder: string): AsyncGenerator<Buffer> {
+  const space = new DiskSpace(folder);
+  for await (const chunk of bytes) {
+    const full = space.refuse(chunk.length, () => `its next ${chunk.length} decompressed bytes`);
+    if (full !== undefined) throw new ImageError('io', full);
+    yield chunk;
   }
 }
 

@@ -114,6 +114,15 @@ export function isSignature({ annotations }: Descriptor): boolean {
   );
 }
 
+/** Keeps indexes of indexes from filling the memory. */
+const maxImages = 10_000;
+
+/** Throws ImageError `bad-image` for so many images in one place that nobody can want to list them. */
+export function checkCount(images: number, where: string): void {
+  if (images > maxImages)
+    throw new ImageError('bad-image', `${where} has more than ${maxImages} images`);
+}
+
 /** All manifests below some descriptors, each once, however deep the indexes are nested. */
 function leaves(source: BlobSource, descriptors: readonly Descriptor[]): Candidate[] {
   const queue: Candidate[] = descriptors.map((descriptor) => {
@@ -128,6 +137,7 @@ function leaves(source: BlobSource, descriptors: readonly Descriptor[]): Candida
     seen.add(descriptor.digest);
     if (!indexTypes.has(descriptor.mediaType)) {
       found.push(candidate);
+      checkCount(found.length, source.where);
       continue;
     }
     const where = `image index ${descriptor.digest} of ${source.where}`;
@@ -162,12 +172,18 @@ function fits(platform: Platform | undefined, arch: string): boolean {
   return arch !== 'amd64' || platform.variant === undefined || platform.variant === 'v1';
 }
 
+const maxChoices = 50;
+
+/** What there is to choose from; of a long list the beginning. */
 function choices(candidates: readonly Candidate[]): string {
-  return candidates
+  const more = candidates.length - maxChoices;
+  const shown = candidates
+    .slice(0, maxChoices)
     .map(({ tag, descriptor: { digest, platform } }) => {
       const parts = [platform?.os, platform?.architecture, platform?.variant];
       const on = platform ? ` (${parts.filter((part) => part !== undefined).join('/')})` : '';
       return `${tag ?? digest}${on}`;
     })
     .join(', ');
+  return more > 0 ? `${shown} and ${more} more` : shown;
 }

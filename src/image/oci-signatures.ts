@@ -1,6 +1,6 @@
 import { parseManifest } from './oci-schema.ts';
 import { type BlobSource, entriesOf, isSignature, readBlob } from './oci-select.ts';
-import { payloadType, type StoredSignature } from './registry/signatures.ts';
+import { type StoredSignature, signatureLayers } from './registry/signatures.ts';
 
 /**
  * The signatures that cosign keeps in a layout beside the images; nothing is verified here but their
@@ -9,16 +9,15 @@ import { payloadType, type StoredSignature } from './registry/signatures.ts';
  * @throws ImageError as for reading images
  */
 export function layoutSignatures(source: BlobSource): StoredSignature[] {
-  return entriesOf(source)
-    .filter(isSignature)
-    .flatMap((entry) => {
-      const bytes = readBlob(source, entry, 'signatures');
-      const { layers } = parseManifest(bytes, `signatures ${entry.digest} of ${source.where}`);
-      return layers
-        .filter(({ mediaType }) => mediaType === payloadType)
-        .map((layer) => ({
-          payload: readBlob(source, layer, 'signature'),
-          annotations: layer.annotations,
-        }));
-    });
+  const found: StoredSignature[] = [];
+  for (const entry of entriesOf(source).filter(isSignature)) {
+    const bytes = readBlob(source, entry, 'signatures');
+    const what = `signatures ${entry.digest} of ${source.where}`;
+    for (const layer of signatureLayers(parseManifest(bytes, what), what, found.length))
+      found.push({
+        payload: readBlob(source, layer, 'signature'),
+        annotations: layer.annotations,
+      });
+  }
+  return found;
 }

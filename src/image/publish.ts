@@ -207,7 +207,7 @@ export function nameAgain(
   try {
     withStoreLock(store, () => noteName(store, image.key, { ...named, latest, importTime: now() }));
   } catch (error) {
-    throw writeError(`note the name ${name} of image ${image.key}`, error);
+    throw storeError(`note the name ${name} of image ${image.key}`, error);
   }
 }
 

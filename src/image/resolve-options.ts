@@ -17,6 +17,8 @@ export type PullPolicy = (typeof pullPolicies)[number];
  */
 export type VerifyAci = (signed: {
   readonly file: string;
+  /** What messages call the image: where it came from. */
+  readonly where: string;
   readonly signature: string;
   readonly name: string | undefined;
 }) => Promise<{ readonly signers: readonly string[]; readonly name: string }>;

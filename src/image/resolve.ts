@@ -1,8 +1,7 @@
-import { existsSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
-import { setTimeout as delay } from 'node:timers/promises';
 import { ImageError } from './error.ts';
-import { cachedFile, snapshotFile } from './local-file.ts';
+import { cachedFile } from './local-file.ts';
 import { resolveNamed } from './named.ts';
 import { type ImageReference, type LocalReference, parseImageReference } from './reference.ts';
 import { canFetch, type ResolveOptions } from './resolve-options.ts';
@@ -82,7 +81,8 @@ async function findLocal(
   options.warn(`image ${path} is taken unverified (--insecure-options=image)`);
   const tag = reference.kind === 'file' ? undefined : reference.tag;
   const known = cachedFile(store, path, tag) ?? cachedFile(store, join(path, 'index.json'), tag);
-  if (known) return known;
+  // Whoever asks for something newer means this image by its name from now on.
+  if (known && options.pullPolicy !== 'update') return known;
   const { importLocal } = await import('./import-local.ts');
   return importLocal(store, reference, options.warn);
 }
@@ -95,47 +95,11 @@ async function findVerified(
 ): Promise<StoredImage> {
   const { holdsAci, importLocal } = await import('./import-local.ts');
   const { kind, path } = reference;
-  if (kind === 'file' && (await holdsAci(path))) return findSigned(store, path, options);
+  if (kind === 'file' && (await holdsAci(path)))
+    return (await import('./signed-file.ts')).findSigned(store, path, options);
   const { verifyLocal } = options;
   if (!verifyLocal) throw (await import('./signature.ts')).unverifiable(path);
   return importLocal(store, reference, options.warn, verifyLocal);
-}
-
-/** An ACI file with its signature: the one that was named, or the one beside it. */
-async function findSigned(
-  store: Store,
-  path: string,
-  options: ResolveOptions,
-): Promise<StoredImage> {
-  const { unverifiable, verifySignature } = await import('./signature.ts');
-  if (!options.verify || !statSync(path).isFile()) throw unverifiable(path);
-  const signature = options.signature ?? `${path}.asc`;
-  if (!existsSync(signature))
-    throw new ImageError(
-      'untrusted',
-      `there is no signature ${signature} for image ${path}; --signature=FILE names one, --insecure-options=image takes the image as it is`,
-    );
-  const before = await settledState(path);
-  const signed = { where: path, file: path, signature, name: undefined };
-  const signedFor = await verifySignature(options, signed);
-  const { importAci } = await import('./import-aci.ts');
-  return importAci(store, path, {
-    warn: options.warn,
-    accept(manifest) {
-      signedFor(manifest);
-      if (snapshotFile(path).state !== before)
-        throw new ImageError('mismatch', 'it was changed after its signature was checked');
-    },
-  });
-}
-
-/** The state of a file, once every later change of it will show. */
-async function settledState(path: string): Promise<string> {
-  for (;;) {
-    const { state, settled } = snapshotFile(path);
-    if (settled) return state;
-    await delay(5);
-  }
 }
 
 function checkReachable(path: string): void {

@@ -40,9 +40,9 @@ export async function verifySignature(
   { verify, info }: ResolveOptions,
   signed: { where: string; file: string; signature: string; name: string | undefined },
 ): Promise<(manifest: ImageManifest) => void> {
-  const { where, ...aci } = signed;
+  const { where } = signed;
   if (!verify) throw unverifiable(where);
-  const { signers, name } = await verify(aci);
+  const { signers, name } = await verify(signed);
   info?.(`${where} is signed by ${signers.join(', ')}`);
   return (manifest) => checkManifest(manifest, { name, labels: [] });
 }

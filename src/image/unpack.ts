@@ -3,14 +3,15 @@ import { closeSync, mkdirSync, openSync, writev } from 'node:fs';
 import { join } from 'node:path';
 import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
+import { DiskSpace } from '../os/disk-space.ts';
 import { errnoOf } from '../os/error.ts';
 import { passedBytes } from '../os/garbage.ts';
 import type { SyscallError } from '../os/syscalls.ts';
 import { lostEntries } from './acl-records.ts';
 import { collectLines, compressionOf, decompress, exitOf } from './decompress.ts';
-import { DiskSpace } from './disk-space.ts';
 import { ImageError } from './error.ts';
 import { storeError } from './store.ts';
+import { quoteName } from './tar-headers.ts';
 import { type TarEntry, TarWalker, type Verdict } from './tar-walker.ts';
 import type { Workspace } from './temp.ts';
 import { spawnTar } from './unpack-sandbox.ts';
@@ -71,7 +72,11 @@ export async function unpack(
   const walker = new TarWalker((entry) => {
     const verdict = content.judge(entry);
     if (verdict === 'pass') {
-      space.take(entry.name, entry.size);
+      const full = space.refuse(
+        entry.size,
+        () => `the entry ${quoteName(entry.name)} of ${entry.size} bytes`,
+      );
+      if (full !== undefined) throw new ImageError('io', full);
       treeSize += entry.size;
     }
     return verdict;

@@ -14,12 +14,14 @@ const chunkSize = 1 << 20;
 export interface AciTrust {
   readonly roots: TrustRoots;
   /** The name in the manifest of an ACI that nobody has verified yet. */
-  readonly manifestName: (file: string) => Promise<string>;
+  readonly manifestName: (file: string, where: string) => Promise<string>;
 }
 
 export interface SignedAci {
   /** The image as received, compressed or not. */
   readonly file: string;
+  /** What messages call it; default: the file. */
+  readonly where?: string;
   /** The file with its signature, armored or binary. */
   readonly signature: string;
   /** The name that was asked for; without one that of the image's own manifest counts. */
@@ -41,16 +43,22 @@ export interface VerifiedAci {
  * and as for reading the keyring; nothing of the image may be used then.
  */
 export function aciVerifier({ roots, manifestName }: AciTrust) {
-  return async ({ file, signature, name: asked }: SignedAci): Promise<VerifiedAci> => {
+  return async ({
+    file,
+    where = file,
+    signature,
+    name: asked,
+  }: SignedAci): Promise<VerifiedAci> => {
     const packets = await readSignatures(readSignatureFile(signature), signature);
-    const name = asked ?? (await manifestName(file));
-    const signers = await verifyDetached(file, packets, signature, name, keyringFor(roots, name));
+    const name = asked ?? (await manifestName(file, where));
+    const aci = { file, where };
+    const signers = await verifyDetached(aci, packets, signature, name, keyringFor(roots, name));
     return { signers, name };
   };
 }
 
 async function verifyDetached(
-  file: string,
+  aci: { readonly file: string; readonly where: string },
   packets: readonly SignaturePacket[],
   where: string,
   name: string,
@@ -59,7 +67,7 @@ async function verifyDetached(
   if (keyring.trusted.size === 0 && keyring.masked.size === 0)
     throw new TrustError(
       'no-keys',
-      `no key is trusted for ${name}: cannot verify ${file}; add one with rkt trust --prefix=${name}`,
+      `no key is trusted for ${name}: cannot verify ${aci.where}; add one with rkt trust --prefix=${name}`,
     );
   const keys = await Promise.all([...keyring.trusted.values()].map(readStoredKey));
   const signers: string[] = [];
@@ -69,7 +77,7 @@ async function verifyDetached(
     if (!key) continue;
     try {
       await checkUsable(key, packet, where);
-      await verifyPacket(file, packet, key, where);
+      await verifyPacket(aci, packet, key, where);
       signers.push(signerText(key));
     } catch (error) {
       if (!(error instanceof TrustError)) throw error;
@@ -127,7 +135,7 @@ export function signingKey(
 }
 
 async function verifyPacket(
-  file: string,
+  { file, where: image }: { readonly file: string; readonly where: string },
   packet: SignaturePacket,
   key: PublicKey,
   where: string,
@@ -155,7 +163,7 @@ async function verifyPacket(
   } catch (error) {
     const why = errorChain(error).at(-1) ?? '';
     const isOther = /digest did not match|verification failed/.test(why);
-    throw wrong(isOther ? `it is not over the bytes of ${file}` : why, error);
+    throw wrong(isOther ? `it is not over the bytes of ${image}` : why, error);
   } finally {
     closeSync(fd);
   }

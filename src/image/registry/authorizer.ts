@@ -46,7 +46,7 @@ export async function authorise(
   const bearer = challenges.find(
     ({ scheme, parameters }) => scheme === 'bearer' && parameters.has('realm'),
   );
-  if (bearer) return `Bearer ${await getToken(authorizer, bearer)}`;
+  if (bearer) return `Bearer ${await getToken(authorizer, registry, bearer)}`;
   if (!challenges.some(({ scheme }) => scheme === 'basic'))
     throw new ImageError(
       'unsupported',
@@ -57,14 +57,18 @@ export async function authorise(
   throw await denied(authorizer, 401, registry);
 }
 
-async function getToken(authorizer: Authorizer, { parameters }: Challenge): Promise<string> {
+async function getToken(
+  authorizer: Authorizer,
+  registry: URL,
+  { parameters }: Challenge,
+): Promise<string> {
   const url = realmOf(authorizer, parameters.get('realm') ?? '');
   const service = parameters.get('service');
   const asked = {
     ...(service !== undefined && { service }),
     scope: parameters.get('scope') ?? `repository:${authorizer.repository}:pull`,
   };
-  const response = await askTokenServer(authorizer, url, asked);
+  const response = await askTokenServer(authorizer, registry, url, asked);
   if (response.status === 401 || response.status === 403) {
     response.discard();
     throw await denied(authorizer, response.status, url);
@@ -83,23 +87,27 @@ function realmOf({ where }: Authorizer, realm: string): URL {
 
 async function askTokenServer(
   authorizer: Authorizer,
+  registry: URL,
   url: URL,
   asked: Readonly<Record<string, string>>,
 ): Promise<HttpResponse> {
   const { client, credentials } = authorizer;
   const known = await credentials();
+  // Whoever runs the registry gets the token: of another server's there must be none to be had.
+  const anonymous = url.origin !== registry.origin;
   if (known && 'identityToken' in known) {
     // The client keeps a header off plain HTTP; this is a body.
     if (url.protocol !== 'https:') throw await denied(authorizer, 401, url);
     const form = { grant_type: 'refresh_token', refresh_token: known.identityToken };
     return client.request(url, {
+      anonymous,
       method: 'POST',
       headers: { 'content-type': 'application/x-www-form-urlencoded' },
       body: new URLSearchParams({ ...asked, ...form, client_id: 'rkt' }).toString(),
     });
   }
   for (const [name, value] of Object.entries(asked)) url.searchParams.append(name, value);
-  return client.request(url, { ...(known && { authorization: basicOf(known) }) });
+  return client.request(url, known ? { authorization: basicOf(known) } : { anonymous });
 }
 
 function basicOf({ user, password }: { user: string; password: string }): string {

@@ -5,11 +5,8 @@ import { object, text, validate } from '../../appc/schema.ts';
 import { ImageError } from '../error.ts';
 import { manifestTypes } from '../oci-layout.ts';
 import { type Descriptor, parseIndex } from '../oci-schema.ts';
-import { chooseForHost, indexTypes } from '../oci-select.ts';
+import { checkCount, chooseForHost, indexTypes } from '../oci-select.ts';
 import type { Document, Registry } from './registry.ts';
-
-/** More indexes than this in one image are no image. */
-const maxIndexes = 100;
 
 const outline = object({
   schemaVersion: z.number(),
@@ -17,6 +14,9 @@ const outline = object({
   manifests: z.optional(z.unknown()),
   layers: z.optional(z.unknown()),
 });
+
+/** More indexes than this in one image are no image. */
+const maxIndexes = 100;
 
 /** The manifest of one image, and the index that a reference named, if it was one. */
 export interface ChosenImage {
@@ -67,6 +67,7 @@ async function findImages(
     if (found.has(descriptor.digest)) continue;
     if (!indexTypes.has(descriptor.mediaType)) {
       found.set(descriptor.digest, descriptor);
+      checkCount(found.size, where);
       continue;
     }
     if (++indexes > maxIndexes)

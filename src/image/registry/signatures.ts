@@ -1,5 +1,6 @@
 import { HttpError } from '../../http/error.ts';
-import { parseManifest } from '../oci-schema.ts';
+import { ImageError } from '../error.ts';
+import { type OciManifest, parseManifest } from '../oci-schema.ts';
 import type { Registry } from './registry.ts';
 
 /** A signature as cosign stores it beside an image (cosign: "Signature Specification"). */
@@ -10,7 +11,33 @@ export interface StoredSignature {
   readonly annotations: Readonly<Record<string, string>>;
 }
 
-export const payloadType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+const payloadType = 'application/vnd.dev.cosign.simplesigning.v1+json';
+
+/** More of them, or longer ones, serve no purpose but to fill the memory. */
+const [maxSignatures, maxPayload] = [1000, 64 * 1024];
+
+/**
+ * The layers of cosign's that are signatures. Throws ImageError `bad-image` for more than 1000.
+ *
+ * @param what says whose they are
+ * @param before how many there are already
+ */
+export function signatureLayers(
+  { layers }: OciManifest,
+  what: string,
+  before = 0,
+): readonly OciManifest['layers'][number][] {
+  const found = layers.filter(({ mediaType }) => mediaType === payloadType);
+  if (before + found.length > maxSignatures)
+    throw new ImageError('bad-image', `there are more than ${maxSignatures} ${what}`);
+  const long = found.find(({ size }) => size > maxPayload);
+  if (long)
+    throw new ImageError(
+      'bad-image',
+      `one of the ${what} is over a document of ${long.size} bytes, more than ${maxPayload}`,
+    );
+  return found;
+}
 
 /** The signatures that the registry has for a manifest; nothing is verified here but their digests. */
 export async function fetchSignatures(
@@ -24,13 +51,12 @@ export async function fetchSignatures(
     throw error;
   });
   if (!document) return [];
-  const { layers } = parseManifest(document.bytes, `signatures ${tag} of ${where}`);
+  const what = `signatures ${tag} of ${where}`;
   const found: StoredSignature[] = [];
-  for (const layer of layers)
-    if (layer.mediaType === payloadType)
-      found.push({
-        payload: await registry.blob(layer, 'signature'),
-        annotations: layer.annotations,
-      });
+  for (const layer of signatureLayers(parseManifest(document.bytes, what), what))
+    found.push({
+      payload: await registry.blob(layer, 'signature'),
+      annotations: layer.annotations,
+    });
   return found;
 }

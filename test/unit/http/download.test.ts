@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { createHash, randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import type { IncomingHttpHeaders, ServerResponse } from 'node:http';
@@ -328,4 +329,30 @@ test('of many that want one URL only one has it at a time', async () => {
     }),
   );
   expect(most).toEqual(Array(8).fill(1));
+});
+
+test.each([
+  ['says that it is larger than the disk', 2 ** 43],
+  ['never ends', undefined],
+])('a file that %s is refused before the disk is full, and leaves nothing', async (_how, size) => {
+  const folder = scratchFolder();
+  execFileSync('mount', ['-t', 'tmpfs', '-o', 'size=64m', 'none', folder]);
+  onTestFinished(() => void execFileSync('umount', [folder]));
+  const part = Buffer.alloc(1 << 20);
+  const origin = await serve((_, response) => {
+    response.writeHead(200, { etag: '"1"', ...(size !== undefined && { 'content-length': size }) });
+    const go = (): void => {
+      while (!response.destroyed && response.write(part));
+    };
+    response.on('drain', go);
+    go();
+  });
+  const slot = await slotOf(origin, folder);
+  await expect(download(client(), slot, { url: origin })).rejects.toMatchObject({
+    code: 'io',
+    message: expect.stringMatching(
+      /: no space left on the disk for its next \d+ bytes: \d+ are free$/,
+    ),
+  });
+  expect(existsSync(slot.file)).toBe(false);
 });

@@ -20,6 +20,7 @@ import { gzipSync } from 'node:zlib';
 import { describe, expect, test } from 'vitest';
 import { importAci } from '../../../src/image/import-aci.ts';
 import { cachedFile } from '../../../src/image/local-file.ts';
+import { openArchive } from '../../../src/image/oci-archive.ts';
 import { clearLeftovers, removeImage } from '../../../src/image/remove.ts';
 import { openStore } from '../../../src/image/store.ts';
 import { scratch, scratchFolder } from './scratch.ts';
@@ -423,6 +424,21 @@ describe('a store that takes no more', () => {
           /a\.aci: no space left on the disk for the entry "rootfs\/\d+" of 8388608 bytes: \d+ are free$/,
         ),
       });
+    });
+  });
+
+  test('an archive that decompresses to more than there is room for is refused in time', async () => {
+    await withMount('size=64m', async (folder) => {
+      const path = join(folder, 'a.tar.gz');
+      writeFileSync(path, gzipSync(Buffer.alloc(128 << 20), { level: 1 }));
+      const store = openStore(join(folder, 'data'));
+      await expect(openArchive(store, path)).rejects.toMatchObject({
+        code: 'io',
+        message: expect.stringMatching(
+          /a\.tar\.gz: no space left on the disk for its next \d+ decompressed bytes: \d+ are free$/,
+        ),
+      });
+      expect(readdirSync(store.path('tmp'))).toEqual([]);
     });
   });
 

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import type { Store, StoredImage } from '../../../src/image/store.ts';
-import { makePki, type Pki, serve } from '../http/server.ts';
+import { client, makePki, type Pki, serve } from '../http/server.ts';
 import { Content, type FakeRegistry, type Special, serveRegistry } from './fake-registry.ts';
 import { expectEmptyStore, fetch as fetchWith, scratchStore, tarOf } from './fetching.ts';
 
@@ -184,6 +184,32 @@ describe('a token', () => {
       message: `cannot get docker://${host}/app:v1: ${new URL(tokens.origin).host} does not accept user "me" from auth.d of the configuration (HTTP status code 401)`,
     });
   });
+
+  test.each(['another server', 'the registry itself'])(
+    'of %s: credentials of auth.d for that host go to it only where the registry cannot misuse the token',
+    async (server) => {
+      const tokens = await serveTokens();
+      const own = server === 'the registry itself';
+      const registry = await serveRegistry(
+        content,
+        ({ url, headers }, response) => {
+          if (url?.startsWith('/token')) response.end('{"token":"T1"}');
+          else if (headers.authorization === 'Bearer T1') return false;
+          else challenge(response, bearer(own ? registry.origin : tokens.origin));
+          return true;
+        },
+        pki,
+      );
+      const { origin } = own ? registry : tokens;
+      const known = { type: 'basic', user: 'me', password: 'secret' } as const;
+      const { host } = new URL(origin);
+      const http = client({ auth: new Map([[host, known]]), insecure: secure });
+      await fetchWith(store, `${registry.host}/app:v1`, { client: http });
+      const asked = [...registry.seen, ...tokens.seen].filter((line) => line.includes('/token'));
+      const query = '/token?service=reg&scope=repository%3Aapp%3Apull';
+      expect(asked).toEqual([own ? `GET ${query} ${basic}` : `GET ${query}`]);
+    },
+  );
 
   test('is got for an identity token by a form', async () => {
     const tokens = await serveTokens();

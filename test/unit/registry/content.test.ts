@@ -209,6 +209,19 @@ describe('an index', () => {
     content.addManifest({ schemaVersion: 2, manifests }, types.index, 'v1');
     expect(await refused()).toMatchObject({ code: 'bad-image' });
   });
+
+  test('of too many images is refused', async () => {
+    const manifests = Array.from({ length: 10_001 }, (_, n) => ({
+      mediaType: types.manifest,
+      digest: `sha256:${n.toString(16).padStart(64, '0')}`,
+      size: 1,
+    }));
+    content.addManifest({ schemaVersion: 2, manifests }, types.index, 'v1');
+    expect(await refused()).toMatchObject({
+      code: 'bad-image',
+      message: expect.stringContaining('more than 10000 images'),
+    });
+  });
 });
 
 describe('an answer that is no use', () => {

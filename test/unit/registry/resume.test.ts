@@ -1,5 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs';
+import type { ServerResponse } from 'node:http';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Store, StoredImage } from '../../../src/image/store.ts';
@@ -147,4 +148,30 @@ test('a layer is unpacked while it comes', async () => {
   while (!unpacked()) await new Promise((resolve) => setTimeout(resolve, 5));
   release();
   expectContent(await fetching);
+});
+
+test('six layers are fetched at once, and no more', async () => {
+  const many = new Content();
+  many.addImage(
+    Array.from({ length: 14 }, (_, n) => tarOf(`file-${n}`, 'content')),
+    'v1',
+  );
+  const { config } = JSON.parse(many.manifests.get('v1')?.bytes.toString() ?? '');
+  const open: { response: ServerResponse; bytes: Buffer | undefined }[] = [];
+  let [most, answered] = [0, 0];
+  /** Answers when six wait, or all that are left: a client that asks for fewer at once waits for ever. */
+  const { host } = await serveRegistry(many, ({ url = '' }, response) => {
+    const asked = url.split('/').at(-1) ?? '';
+    if (!url.includes('/blobs/') || asked === config.digest) return false;
+    open.push({ response, bytes: many.blobs.get(asked) });
+    most = Math.max(most, open.length);
+    if (open.length === Math.min(6, 14 - answered))
+      for (const each of open.splice(0)) {
+        answered++;
+        each.response.end(each.bytes);
+      }
+    return true;
+  });
+  expect((await fetch(store, `${host}/app:v1`)).layers).toHaveLength(14);
+  expect([most, answered]).toEqual([6, 14]);
 });
