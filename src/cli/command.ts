@@ -57,8 +57,6 @@ export interface CommandSpec {
   /** Needs neither configuration nor data folder, and works when they are broken. */
   readonly standalone?: boolean;
   readonly hidden?: boolean;
-  /** Run by units rather than by people: the overview leaves it out. */
-  readonly minor?: boolean;
   /** Loads the implementation, and with it everything that only this command needs. */
   load(): Promise<{ run(context: Context): Promise<number> }>;
 }

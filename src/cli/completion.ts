@@ -11,7 +11,7 @@ export function completionScript(shell: Shell): string {
     case 'bash':
       return bash();
     case 'zsh':
-      return `#compdef rkt\nautoload -U +X bashcompinit && bashcompinit\n${bash()}`;
+      return zsh();
     case 'fish':
       return fish();
   }
@@ -61,7 +61,7 @@ function bash(): string {
         `    ${path}) case "$word" in ${members(path).join('|')}) path="$path $word";; esac;;`,
     );
   return `_rkt() {
-  local current=\${COMP_WORDS[COMP_CWORD]} before='' path='' flags='' candidates='' word i
+  local current=\${COMP_WORDS[COMP_CWORD]} before='' prefix='' path='' flags='' candidates='' word i
   COMPREPLY=()
   for ((i = 1; i < COMP_CWORD; i++)); do
     word=\${COMP_WORDS[i]}
@@ -74,13 +74,15 @@ ${both.join('\n')}
     before=\${COMP_WORDS[COMP_CWORD-1]} current=''
   elif [[ \${COMP_WORDS[COMP_CWORD-1]} == '=' ]]; then
     before=\${COMP_WORDS[COMP_CWORD-2]}
+  elif [[ $current == --*=* ]]; then # where = breaks no words, as in zsh
+    before=\${current%%=*} prefix=\${current%%=*}= current=\${current#*=}
   fi
   if [[ -n $before ]]; then
     case "$before" in
 ${[...new Set(choices)].join('\n')}
-    *) COMPREPLY=($(compgen -f -- "$current")); return;;
+    *) COMPREPLY=($(compgen -P "$prefix" -f -- "$current")); return;;
     esac
-    COMPREPLY=($(compgen -W "$candidates" -- "$current"))
+    COMPREPLY=($(compgen -P "$prefix" -W "$candidates" -- "$current"))
     return
   fi
   case "$path" in
@@ -97,6 +99,14 @@ ${visible.map(branch).join('\n')}
   [[ $current == -* || -z $path ]] || COMPREPLY+=($(compgen -f -- "$current"))
 }
 complete -o filenames -F _rkt rkt
+`;
+}
+
+/** As a file in zsh's fpath it is the function _rkt itself until it is first called, for a completion. */
+function zsh(): string {
+  return `#compdef rkt
+autoload -U +X bashcompinit && bashcompinit
+${bash()}[[ $funcstack[1] != _rkt ]] || _bash_complete -o filenames -F _rkt
 `;
 }
 

@@ -2,19 +2,40 @@ import type { CommandSpec, FlagSpec } from './command.ts';
 import { globalFlags } from './flag-sets.ts';
 import { commands } from './table.ts';
 
-const groups = ['Pods', 'Images', 'General'] as const;
+type Row = readonly [left: string, right: string];
 
-/** The help of rkt itself: one screen. */
+/** The help of rkt itself: one screen of 24 lines. */
 export function overview(): string {
-  const sections = groups.map((group) =>
-    section(group, overviewRows(visible(group).filter(({ minor }) => !minor))),
-  );
   return [
-    'rkt runs pods of container images, with no daemon.\n\nUsage: rkt [FLAGS] COMMAND [ARGS]\n',
-    ...sections,
+    'rkt runs pods of container images, with no daemon.\n',
+    'Usage: rkt [FLAGS] COMMAND [ARGS]    (rkt COMMAND --help and rkt(1) tell more)\n\n',
+    section('Pods', [
+      ['run, prepare, run-prepared', 'Run images as a pod, at once or in two steps'],
+      ['list, status, cat-manifest', 'List pods; print the state, the manifest of one'],
+      ['stop, rm, gc', 'Stop pods; remove them; remove those of long ago'],
+      ['logs, attach, enter', 'Read what apps wrote; connect to one; go into one'],
+      ['export, generate', 'Make an image, or a pod file, of a pod'],
+      ['app COMMAND', members('app')],
+    ]),
+    section('Images', [
+      ['fetch, trust', `Bring images into the store; trust keys (${members('trust')})`],
+      ['image COMMAND', members('image')],
+    ]),
+    section('General', [
+      ['config, version, completion', 'Print settings; versions; a script for a shell'],
+      ['metadata-service', 'Tell pods about themselves, over HTTP'],
+    ]),
     section('Flags of every command', flagRows(globalFlags.filter(({ minor }) => !minor))),
-    `Also ${minorFlags()}.\nSee rkt COMMAND --help for a command, and rkt(1) for the whole.\n`,
-  ].join('\n');
+    `Also ${minorFlags()}.\n`,
+  ].join('');
+}
+
+/** The commands behind one word, such as `image`. */
+function members(word: string): string {
+  return commands
+    .filter(({ path, hidden }) => !hidden && path.startsWith(`${word} `))
+    .map(({ path }) => path.slice(word.length + 1))
+    .join(', ');
 }
 
 function minorFlags(): string {
@@ -67,30 +88,8 @@ export function flagForm({ name, letter, kind, placeholder = 'VALUE' }: FlagSpec
   return kind === 'optional' ? `${form}[=${placeholder}]` : `${form}=${placeholder}`;
 }
 
-function visible(group: CommandSpec['group']): CommandSpec[] {
-  return commands.filter(
-    (command) => command.group === group && !command.hidden && command.path !== 'help',
-  );
-}
-
-type Row = readonly [left: string, right: string];
-
 function commandRows(list: readonly CommandSpec[]): Row[] {
   return list.map(({ path, summary }) => [path, summary]);
-}
-
-/** A row for each command of one word; the commands behind one word are named in its row. */
-function overviewRows(list: readonly CommandSpec[]): Row[] {
-  const words = new Set(list.map(({ path }) => path.split(' ', 1)[0] ?? ''));
-  return [...words].map((word) => {
-    const own = list.find(({ path }) => path === word);
-    const names = list
-      .filter(({ path }) => path.startsWith(`${word} `))
-      .map(({ path }) => path.slice(word.length + 1))
-      .join(', ');
-    if (!own) return [`${word} COMMAND`, names];
-    return [word, names === '' ? own.summary : `${own.summary}; or: ${names}`];
-  });
 }
 
 function flagRows(flags: readonly FlagSpec[]): Row[] {
@@ -112,7 +111,7 @@ export function flagText(flag: FlagSpec): string {
 }
 
 function section(title: string, rows: readonly Row[]): string {
-  const left = Math.min(26, Math.max(...rows.map(([name]) => name.length)));
+  const left = Math.min(27, Math.max(...rows.map(([name]) => name.length)));
   const line = ([name, text]: Row) => {
     const body = wrap(text, 80 - left - 4).replaceAll('\n', `\n${' '.repeat(left + 4)}`);
     return name.length > left

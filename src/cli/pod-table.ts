@@ -14,7 +14,7 @@ const podUsage = '[POD FLAGS] IMAGE [IMAGE FLAGS] [-- ARG... [---]] [IMAGE ...]'
 
 const grammarText = [
   'Each IMAGE becomes an app of the pod. Flags of the pod may stand anywhere outside a list of app arguments; flags of an image follow that image. Arguments between -- and --- (or the end) are added to the command of the image before them, exactly as they are, empty ones too.',
-  'IMAGE is a file (ACI, OCI archive or Docker archive), a folder with an OCI layout, a key (sha512-...), or the name of an image in the store, as NAME[:VERSION][,LABEL=VALUE]...',
+  'IMAGE is a file (ACI, OCI archive or Docker archive), a folder with an OCI layout, a key (sha512-...), a name, as NAME[:VERSION][,LABEL=VALUE]..., an address (https://HOST/PATH.aci), or an image of a registry (docker://[REGISTRY/]REPOSITORY[:TAG|@DIGEST]). What is not in the store is fetched, as by rkt fetch.',
 ];
 
 /** Pods from their making to their end. */

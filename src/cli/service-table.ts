@@ -20,7 +20,6 @@ export const serviceCommands: readonly CommandSpec[] = [
       },
     ],
     rootOnly: false,
-    minor: true,
     load: () => import('./commands/metadata-service.ts'),
   },
   {

@@ -41,6 +41,10 @@ describe('in bash', () => {
   it('offers the choices of a value', () => {
     expect(offers('rkt', 'list', '--format', '=', 'json-')).toEqual(['json-pretty']);
   });
+  it('offers them where an equals sign breaks no words, too', () => {
+    expect(offers('rkt', 'list', '--format=json-')).toEqual(['--format=json-pretty']);
+    expect(offers('rkt', 'stop', '--uuid-file=/etc/hostn')).toEqual(['--uuid-file=/etc/hostname']);
+  });
   it('leaves hidden flags out', () => {
     expect(offers('rkt', 'run', '--store')).toEqual([]);
   });
