@@ -99,7 +99,10 @@ export class TreeRules {
   }
 
   #set(path: string, kind: Kind): void {
-    if (this.#kinds.size >= ENTRY_LIMIT) throw badTar(`it has more than ${ENTRY_LIMIT} entries`);
+    if (this.#kinds.size >= ENTRY_LIMIT)
+      throw badTar(
+        `it has more than ${ENTRY_LIMIT} entries, the most of one archive; layers, or dependencies of an ACI, may have as many each`,
+      );
     this.#kinds.set(path, KINDS.indexOf(kind) + 1);
   }
 

@@ -150,7 +150,7 @@ test('a layer is unpacked while it comes', async () => {
   expectContent(await fetching);
 });
 
-test('six layers are fetched at once, and no more', async () => {
+test('six layers are fetched at once', async () => {
   const many = new Content();
   many.addImage(
     Array.from({ length: 14 }, (_, n) => tarOf(`file-${n}`, 'content')),
