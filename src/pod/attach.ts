@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { connect, type Socket } from 'node:net';
 import { join } from 'node:path';
+import { errnoOf } from '../os/error.ts';
 import { POD_FILES, readPodManifest } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
 import type { Pod } from './pods.ts';
@@ -69,8 +70,10 @@ export class Attachment {
     return new Promise((resolve, reject) => {
       const fail = (why: unknown) => {
         const text = `cannot attach to app "${this.app}"`;
-        const detail = typeof why === 'string' ? `: ${why}` : '';
-        reject(new PodError('not-attachable', text + detail, why));
+        if (typeof why === 'string') reject(new PodError('not-attachable', `${text}: ${why}`));
+        // Nobody listens any more.
+        else if (errnoOf(why) === 'ECONNREFUSED') ended();
+        else reject(new PodError('not-attachable', text, why));
       };
       const socket = connect(POD_FILES.attach, () => socket.write(`${request}\n`));
       let heard = Buffer.alloc(0);

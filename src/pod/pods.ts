@@ -116,7 +116,9 @@ export function lockPod(pod: Pod): Lock | undefined {
   for (;;) {
     try {
       const lock = tryLockFolder(pod.folder, 'exclusive');
-      if (lock) return lock;
+      if (lock && existsSync(pod.folder)) return lock;
+      // It was moved before it could be locked.
+      if (lock) return void lock.release();
       if (isLocked(pod.folder)) return undefined;
     } catch (error) {
       if (errnoOf(error) === 'ENOENT') return undefined;

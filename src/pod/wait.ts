@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { PodError } from './error.ts';
+import { holdPod } from './hold.ts';
 import { groupFolder } from './layout.ts';
 import { type Pod, refreshPod } from './pods.ts';
 
@@ -22,10 +23,11 @@ export async function waitFinished(dataDir: string, pod: Pod, patience: number):
 /** Waits until every app of a pod has been started; an error when the pod ends before. */
 export async function waitReady(dataDir: string, pod: Pod, patience: number): Promise<void> {
   const until = Date.now() + patience;
-  const running = await waitStarted(dataDir, pod, until, 'readiness');
+  const found = await waitStarted(dataDir, pod, until, 'readiness');
   const failure = (why: string) =>
     new PodError('timeout', `error waiting for pod readiness: pod "${pod.uuid}" ${why}`);
-  if (!running) throw failure('is gone');
+  if (!found) throw failure('is gone');
+  const running = holdPod(dataDir, found);
   if (isReady(running)) return;
   if (running.state !== 'running') throw failure(`is ${running.state}`);
   const stop = new AbortController();

@@ -66,6 +66,8 @@ class Session {
     const ends: Promise<void>[] = [];
     const inputs: Promise<boolean>[] = [];
     try {
+      // From the first output on keys are the app's: a control-C would end this process instead.
+      if (isTerminal) restore = makeRaw(0);
       // Output first, so that nothing of an answer to the input is missed.
       for (const endpoint of endpoints.filter((each) => !isInput(each))) {
         const connection = await this.#attachment.connect(endpoint);
@@ -76,7 +78,6 @@ class Session {
         await this.#resize();
         process.stdout.on('resize', () => this.#resize());
       }
-      if (isTerminal) restore = makeRaw(0);
       for (const endpoint of endpoints.filter(isInput)) {
         const { socket } = await this.#attachment.connect(endpoint);
         sockets.push(socket);

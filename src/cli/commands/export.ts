@@ -1,6 +1,6 @@
 import { exportPod } from '../../pod/export.ts';
-import { whenFree } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
+import { whenFree } from '../../pod/when-free.ts';
 import type { Context } from '../context.ts';
 
 /** Makes an ACI of what an app of a pod has left. */

@@ -1,7 +1,7 @@
 import { PodError } from '../../pod/error.ts';
 import { removePod } from '../../pod/gc.ts';
-import { whenFree } from '../../pod/hold.ts';
 import { findPod } from '../../pod/pods.ts';
+import { whenFree } from '../../pod/when-free.ts';
 import type { Context } from '../context.ts';
 import { podOperands } from '../pod-operands.ts';
 

@@ -1,4 +1,5 @@
 // Commands that look at a pod, or do something with it, while a collection moves it.
+import { spawnSync } from 'node:child_process';
 import {
   appendFileSync,
   existsSync,
@@ -12,15 +13,17 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeEach, describe, expect, onTestFinished, test } from 'vitest';
 import { tryLockFolder } from '../../../src/os/lock.ts';
+import { Attachment } from '../../../src/pod/attach.ts';
 import { enterPod } from '../../../src/pod/enter.ts';
 import { PodError } from '../../../src/pod/error.ts';
-import { holdPod, whenFree } from '../../../src/pod/hold.ts';
+import { holdPod } from '../../../src/pod/hold.ts';
 import { GROUPS, type Group, podFolder } from '../../../src/pod/layout.ts';
 import { PodLogs } from '../../../src/pod/logs.ts';
 import { startApp } from '../../../src/pod/mutable.ts';
 import { findPod, movePod, type Pod } from '../../../src/pod/pods.ts';
 import { reloadPod } from '../../../src/pod/reload.ts';
 import { stopPod } from '../../../src/pod/stop.ts';
+import { whenFree } from '../../../src/pod/when-free.ts';
 import { podLine, podManifest, podProperties } from '../../../src/service/pods.ts';
 
 const UUID = 'aaaaaaaa-1111-4111-8111-111111111111';
@@ -97,6 +100,16 @@ describe('a pod that is held', () => {
     writeFileSync(join(held.folder, 'pid'), '4194305\n');
     expect(() => reloadPod(dir, held)).toThrow(`pod "${UUID}" is not running`);
   });
+});
+
+test('a pod whose relay has ended cannot be attached to, and says so', async () => {
+  const pod: Pod = { ...make('run'), state: 'running' };
+  const listen = `require('net').createServer().listen('attach', () => process.kill(process.pid, 9))`;
+  spawnSync(process.execPath, ['-e', listen], { cwd: pod.folder });
+  const before = process.cwd();
+  onTestFinished(() => process.chdir(before));
+  const attachment = await Attachment.open(dir, pod, undefined);
+  await expect(attachment.list()).rejects.toThrow('cannot attach to app "box": the pod has ended');
 });
 
 test('a pod that ends by itself when it is to be stopped is stopped', async () => {
