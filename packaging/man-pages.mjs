@@ -95,6 +95,10 @@ function busPage(version) {
       ),
       '.PP',
       roff(
+        'Signals go to root, and to whom the administrator gives them in the policy of the bus (/usr/share/dbus-1/system.d/io.rkt.Rkt1.conf says how), since they tell of the pods of everybody; TransferRemoved goes to all.',
+      ),
+      '.PP',
+      roff(
         'The same methods are on the Varlink socket /run/rkt/io.rkt.Rkt1, whose description is what varlinkctl introspect prints. There the parameter allowInteractiveAuthentication lets polkit ask for a password, as the flag of a message does on the bus.',
       ),
     ]),
@@ -127,7 +131,7 @@ function interfaceSection({ name, doc, methods, signals, properties }) {
     ]),
     ...subsection('Properties', properties, (property) => [
       `${property.type} ${property.name}`,
-      [property.doc, fieldsText(property)],
+      [fieldsText(property), property.doc],
     ]),
   ]);
 }
@@ -142,7 +146,7 @@ function subsection(title, list, describe) {
 
 const named = (args, direction) => args.map(({ name, type }) => `${direction}${type} ${name}`);
 
-const told = (argument) => [argument.doc, fieldsText(argument)].filter(Boolean).join(' ');
+const told = (argument) => [fieldsText(argument), argument.doc].filter(Boolean).join(' ');
 
 const fieldsText = ({ name, fields }) => fields && `The fields of ${name}: ${fields.join(', ')}.`;
 

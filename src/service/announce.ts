@@ -8,6 +8,8 @@ import { type ApiObject, type ApiObjects, objectPath, ROOT } from './objects.ts'
 export class Announcer {
   readonly #bus: SystemBus;
   readonly #objects: ApiObjects;
+  /** What was told last of each object, by its path. */
+  readonly #told = new Map<string, string>();
 
   constructor(bus: SystemBus, objects: ApiObjects) {
     this.#bus = bus;
@@ -33,6 +35,7 @@ export class Announcer {
     more: readonly unknown[] = [],
   ): void {
     const path = pathOf(kind, id);
+    this.#told.delete(path);
     this.signal(ROOT, 'io.rkt.Rkt1.Manager', `${kind}Removed`, [id, path, ...more]);
     this.#bus.emit({ path: ROOT, interface: OBJECT_MANAGER, member: 'InterfacesRemoved' }, 'oas', [
       path,
@@ -40,14 +43,17 @@ export class Announcer {
     ]);
   }
 
-  /** What of an object can change has changed. */
+  /** What of an object can change has changed, perhaps. */
   changed(kind: 'Pod' | 'Transfer', id: string | number): void {
     const object = this.#object(kind, id);
     if (!object) return;
     const constant = specOf(object).properties.filter(({ emits }) => emits !== 'true');
-    const values = Object.entries(wireProperties(object)).filter(
-      ([key]) => !constant.some(({ name }) => name === key),
-    );
+    const isConstant = (key: string) => constant.some(({ name }) => name === key);
+    const properties = object.properties();
+    const now = JSON.stringify(Object.entries(properties).filter(([key]) => !isConstant(key)));
+    if (this.#told.get(object.path) === now) return;
+    this.#told.set(object.path, now);
+    const values = Object.entries(wireProperties(object)).filter(([key]) => !isConstant(key));
     this.#bus.emit(
       {
         path: object.path,

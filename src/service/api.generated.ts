@@ -81,11 +81,11 @@ export interface TransferProperties {
 export const API: readonly InterfaceSpec[] = [
   {
     "name": "io.rkt.Rkt1.Manager",
-    "doc": "Everything that rkt knows, at /io/rkt/Rkt1.",
+    "doc": "Everything that rkt knows, at /io/rkt/Rkt1, where org.freedesktop.DBus.ObjectManager is too: its GetManagedObjects needs io.rkt.Rkt1.inspect.",
     "methods": [
       {
         "name": "ListPods",
-        "doc": "The pods, in every state. Option: states (as), only those in one of these states.",
+        "doc": "The pods, in every state. Option: states (as): only those in one of these states, see State of a pod.",
         "action": "io.rkt.Rkt1.inspect",
         "group": true,
         "in": [
@@ -105,7 +105,7 @@ export const API: readonly InterfaceSpec[] = [
               "more",
               "object"
             ],
-            "doc": "created in microseconds since 1970; more: apps (as), images (as), networks (a(ss): network, address), unit (s)."
+            "doc": "created is in microseconds since 1970; more: apps (as), images (as), addresses (as: NETWORK=ADDRESS), unit (s)."
           }
         ]
       },
@@ -203,7 +203,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "KillPod",
-        "doc": "Sends a signal to a pod that systemd-machined knows. whom: leader, which is PID 1 of the pod, or all.",
+        "doc": "Sends a signal to a pod that systemd-machined knows. whom: leader, which is PID 1 of the pod, or all; signal is a number.",
         "action": "io.rkt.Rkt1.manage-pods",
         "in": [
           {
@@ -260,7 +260,7 @@ export const API: readonly InterfaceSpec[] = [
               "more",
               "object"
             ],
-            "doc": "imported in microseconds since 1970, size in bytes; more: last-used (t), labels (a{ss})."
+            "doc": "imported is in microseconds since 1970, size in bytes; more: last-used (t), labels (a{ss})."
           }
         ]
       },
@@ -345,7 +345,7 @@ export const API: readonly InterfaceSpec[] = [
               "path",
               "more"
             ],
-            "doc": "prefix is empty for keys that hold for every image; more: identities (as), masked (b)."
+            "doc": "prefix is empty for keys that hold for every image; more: identities (as), masked (b): it does not count, since another file takes its place."
           }
         ]
       },
@@ -439,7 +439,7 @@ export const API: readonly InterfaceSpec[] = [
               "more",
               "object"
             ],
-            "doc": "type is fetch or gc, progress from 0 to 1."
+            "doc": "type is fetch or gc, subject the image, progress from 0 to 1; more: rate (t), bytes per second."
           }
         ]
       },
@@ -460,6 +460,7 @@ export const API: readonly InterfaceSpec[] = [
     "signals": [
       {
         "name": "PodNew",
+        "doc": "A pod is there.",
         "args": [
           {
             "name": "uuid",
@@ -473,6 +474,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "PodRemoved",
+        "doc": "A pod is gone.",
         "args": [
           {
             "name": "uuid",
@@ -486,6 +488,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "ImageNew",
+        "doc": "An image is in the store.",
         "args": [
           {
             "name": "id",
@@ -499,6 +502,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "ImageRemoved",
+        "doc": "An image is gone from the store.",
         "args": [
           {
             "name": "id",
@@ -512,6 +516,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "TransferNew",
+        "doc": "A transfer has begun.",
         "args": [
           {
             "name": "id",
@@ -570,6 +575,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Stop",
+        "doc": "StopPod of the manager for this pod.",
         "action": "io.rkt.Rkt1.manage-pods",
         "in": [
           {
@@ -581,6 +587,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Kill",
+        "doc": "KillPod of the manager for this pod.",
         "action": "io.rkt.Rkt1.manage-pods",
         "in": [
           {
@@ -596,6 +603,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Remove",
+        "doc": "RemovePod of the manager for this pod.",
         "action": "io.rkt.Rkt1.manage-pods",
         "in": [
           {
@@ -611,12 +619,13 @@ export const API: readonly InterfaceSpec[] = [
       {
         "name": "UUID",
         "type": "s",
+        "doc": "The UUID.",
         "emits": "const"
       },
       {
         "name": "State",
         "type": "s",
-        "doc": "embryo, preparing, aborted prepare, prepared, running, exited, exited garbage, garbage or deleting.",
+        "doc": "preparing, aborted prepare, prepared, running, exited, exited deleting or exited garbage.",
         "emits": "true"
       },
       {
@@ -629,13 +638,13 @@ export const API: readonly InterfaceSpec[] = [
           "status",
           "more"
         ],
-        "doc": "state is created, running or exited; status what the app ended with, -1 before that.",
+        "doc": "image is an ID; state is created, running, exited or unknown; status what the app ended with, -1 before that; more: image-name (s), signal (t) that has ended it.",
         "emits": "true"
       },
       {
         "name": "Unit",
         "type": "s",
-        "doc": "The unit of systemd that the pod is, or empty.",
+        "doc": "The unit of systemd that the pod runs in, or empty.",
         "emits": "true"
       },
       {
@@ -651,21 +660,25 @@ export const API: readonly InterfaceSpec[] = [
           "network",
           "address"
         ],
+        "doc": "The addresses in each network that it has joined.",
         "emits": "true"
       },
       {
         "name": "CreatedTimestamp",
         "type": "t",
+        "doc": "When it was made, in microseconds since 1970, as in all timestamps.",
         "emits": "const"
       },
       {
         "name": "StartedTimestamp",
         "type": "t",
+        "doc": "When it was started, or 0.",
         "emits": "true"
       },
       {
         "name": "ExitedTimestamp",
         "type": "t",
+        "doc": "When the last of its apps has ended, or 0.",
         "emits": "true"
       }
     ]
@@ -689,6 +702,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Remove",
+        "doc": "RemoveImage of the manager for this image.",
         "action": "io.rkt.Rkt1.manage-images",
         "in": [
           {
@@ -704,31 +718,37 @@ export const API: readonly InterfaceSpec[] = [
       {
         "name": "ID",
         "type": "s",
+        "doc": "sha512- and 64 hexadecimal digits.",
         "emits": "const"
       },
       {
         "name": "Name",
         "type": "s",
+        "doc": "The name, without labels.",
         "emits": "const"
       },
       {
         "name": "Labels",
         "type": "a{ss}",
+        "doc": "The labels, version, os and arch among them.",
         "emits": "const"
       },
       {
         "name": "Size",
         "type": "t",
+        "doc": "Bytes of the image as received and of its unpacked trees.",
         "emits": "const"
       },
       {
         "name": "ImportTimestamp",
         "type": "t",
+        "doc": "When it came, in microseconds since 1970.",
         "emits": "const"
       },
       {
         "name": "LastUsedTimestamp",
         "type": "t",
+        "doc": "When it was fetched or run last, in microseconds since 1970.",
         "emits": "false"
       }
     ]
@@ -739,6 +759,7 @@ export const API: readonly InterfaceSpec[] = [
     "methods": [
       {
         "name": "Cancel",
+        "doc": "CancelTransfer of the manager for this transfer.",
         "action": "io.rkt.Rkt1.fetch",
         "group": true,
         "in": [],
@@ -748,6 +769,7 @@ export const API: readonly InterfaceSpec[] = [
     "signals": [
       {
         "name": "LogMessage",
+        "doc": "A line of what the worker prints; priority as in syslog(3).",
         "args": [
           {
             "name": "priority",
@@ -761,7 +783,7 @@ export const API: readonly InterfaceSpec[] = [
       },
       {
         "name": "Finished",
-        "doc": "result is done, canceled or failed; details: image (s): the ID of a fetched image, error (s), message (s).",
+        "doc": "result is done, canceled or failed; details: image (s): the ID of the fetched image, or message (s): why it has failed.",
         "args": [
           {
             "name": "result",
@@ -778,16 +800,19 @@ export const API: readonly InterfaceSpec[] = [
       {
         "name": "Id",
         "type": "t",
+        "doc": "The number.",
         "emits": "const"
       },
       {
         "name": "Type",
         "type": "s",
+        "doc": "fetch or gc.",
         "emits": "const"
       },
       {
         "name": "Subject",
         "type": "s",
+        "doc": "The image that is fetched, as the caller named it.",
         "emits": "const"
       },
       {

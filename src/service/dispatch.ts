@@ -96,7 +96,7 @@ async function standardAnswer(
     case 'GetMachineId':
       return { signature: 's', body: [readFileSync('/etc/machine-id', 'utf8').trim()] };
     case 'Introspect':
-      return { signature: 's', body: [introspectPath(objects, call.path)] };
+      return { signature: 's', body: [await introspectPath(objects, call.path, caller)] };
     case 'GetManagedObjects':
       return call.path === ROOT ? managedObjects(objects, caller) : undefined;
     default:
@@ -104,16 +104,27 @@ async function standardAnswer(
   }
 }
 
-function introspectPath(objects: ApiObjects, path: string): string {
+async function introspectPath(objects: ApiObjects, path: string, caller: Caller): Promise<string> {
   const object = objects.find(path);
   const below = path === '/' ? '/' : `${path}/`;
-  // What pods there are is nobody's business who may not inspect them.
-  const folders = [ROOT, `${ROOT}/pod`, `${ROOT}/image`, `${ROOT}/transfer`];
-  const nodes = folders
+  const folders = [`${ROOT}/pod`, `${ROOT}/image`, `${ROOT}/transfer`];
+  const paths = [ROOT, ...folders];
+  if (folders.includes(path)) paths.push(...(await visiblePaths(objects, caller)));
+  const nodes = paths
     .filter((each) => each.startsWith(below))
     .map((each) => each.slice(below.length).split('/', 1)[0] ?? '');
   const specs = object ? [specOf(object)] : [];
   return introspect(path === ROOT ? [OBJECT_MANAGER, ...specs] : specs, [...new Set(nodes)]);
+}
+
+/** What pods there are is nobody's business who may not inspect them. */
+async function visiblePaths(objects: ApiObjects, caller: Caller): Promise<string[]> {
+  try {
+    await caller.authorize(INSPECT);
+    return objects.all().map(({ path }) => path);
+  } catch {
+    return [];
+  }
 }
 
 async function managedObjects(objects: ApiObjects, caller: Caller): Promise<BusAnswer> {

@@ -71,9 +71,10 @@ export async function runHelper(options: HelperOptions): Promise<void> {
       if (watch && /^rkt-/.test(String(machine)))
         idle.during(() => watch.machineEnded(String(machine))).catch(() => {});
     });
-    // What an earlier helper has left is taken up before anybody calls.
-    await configured.objects();
+    // Signals need the name. What is called meanwhile waits for the rest.
     await bus.requestName(NAME);
+    // What an earlier helper has left is taken up.
+    await configured.objects();
   });
   if (options.socket !== undefined)
     varlink = serveVarlink(options.socket, {
@@ -157,8 +158,9 @@ interface Asking {
   readonly interactive: boolean;
 }
 
-function busSubject({ sender, interactive }: BusCall): Asking {
-  return { subject: { busName: sender }, interactive };
+function busSubject({ sender, member, interactive }: BusCall): Asking {
+  // Nobody is asked for a password for looking around.
+  return { subject: { busName: sender }, interactive: interactive && member !== 'Introspect' };
 }
 
 /** Asks polkit for those who are not root. */

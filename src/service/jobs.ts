@@ -115,7 +115,7 @@ export class Job extends EventEmitter<JobEvents> {
       result: status === 0 ? 'done' : canceled ? 'canceled' : 'failed',
       status,
       stdout,
-      message: canceled ? 'canceled' : lastLine(stderr, status),
+      message: canceled ? 'canceled' : callersFiles(lastLine(stderr, status), this.folder),
     };
     rmSync(this.folder, { recursive: true, force: true });
     this.emit('ended', this.end);
@@ -129,6 +129,17 @@ function lastLine(stderr: string, status: number | undefined): string {
   if (status === undefined) return 'its worker was killed';
   const line = stderr.trimEnd().split('\n').at(-1) ?? '';
   return line.replace(/^rkt: ([a-z -]+: )?/, '') || `it ended with ${status}`;
+}
+
+/** What the caller has sent is in files beside the job: they know it by what it is. */
+function callersFiles(message: string, folder: string): string {
+  return ['manifest', 'key'].reduce(
+    (text, name) =>
+      text
+        .replaceAll(`${name} ${folder}/${name}`, `the ${name}`)
+        .replaceAll(`${folder}/${name}`, `the ${name}`),
+    message,
+  );
 }
 
 /** What is added to a file. */

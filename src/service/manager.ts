@@ -65,7 +65,8 @@ export function managerMethods(backend: Backend): Methods {
   return {
     async ListPods({ options }) {
       const { states } = checkOptions(OPTIONS.ListPods, options);
-      const pods = podsOf(dataDir).filter((pod) => !states || states.includes(pod.state));
+      const wanted = states && new Set<string>(states);
+      const pods = podsOf(dataDir).filter((pod) => wanted?.has(pod.state) ?? true);
       return { pods: pods.map((pod) => podLine(dataDir, pod)) };
     },
     async GetPod({ uuid }) {
@@ -77,6 +78,11 @@ export function managerMethods(backend: Backend): Methods {
     },
     async RunPod({ manifest, images, options }) {
       const checked = checkOptions(OPTIONS.RunPod, options);
+      if (checked.pod !== undefined) {
+        const { uuid, state } = podNamed(dataDir, operand(checked.pod));
+        if (state !== 'prepared')
+          throw new ServiceError('WrongState', `pod "${uuid}" is not prepared: it is ${state}`);
+      }
       return makePod(backend, { manifest, images }, checked, runArgv);
     },
     async StopPod({ uuid, options }) {

@@ -1,42 +1,61 @@
 import * as z from 'zod/mini';
+import type { PodState } from '../pod/pods.ts';
 import { ServiceError } from './error.ts';
 
 /** The options a{sv} of the methods, and the flags of rkt that they become. */
 
-const texts = z.array(z.string());
-const microseconds = z.number().check(z.nonnegative());
+const TEXTS = 'must be a list of texts (as)';
+const MICROSECONDS = 'must be microseconds (t)';
+const text = z.string('must be a text (s)');
+const texts = z.array(z.string(TEXTS), TEXTS);
+const flag = z.boolean('must be true or false (b)');
+const microseconds = z.number(MICROSECONDS).check(z.nonnegative(MICROSECONDS));
+const pullPolicy = oneOf(['new', 'never', 'update']);
+const states = oneOf([
+  'preparing',
+  'aborted prepare',
+  'prepared',
+  'running',
+  'exited',
+  'exited deleting',
+  'exited garbage',
+] satisfies PodState[]);
+
+function oneOf<const Words extends readonly string[]>(words: Words) {
+  return z.enum(words, `must be one of ${words.join(', ')}`);
+}
 
 const prepare = {
   volume: z.optional(texts),
   mount: z.optional(texts),
   port: z.optional(texts),
   'set-env': z.optional(texts),
-  'no-overlay': z.optional(z.boolean()),
-  'pull-policy': z.optional(z.enum(['new', 'never', 'update'])),
-  'stage1-name': z.optional(z.string()),
-  name: z.optional(z.string()),
+  'no-overlay': z.optional(flag),
+  'pull-policy': z.optional(pullPolicy),
+  'stage1-name': z.optional(text),
+  name: z.optional(text),
   'insecure-options': z.optional(texts),
-  arguments: z.optional(z.array(texts)),
+  arguments: z.optional(z.array(texts, 'must be a list of lists of texts (aas)')),
 };
 const start = {
   net: z.optional(texts),
   dns: z.optional(texts),
   'dns-search': z.optional(texts),
   'dns-opt': z.optional(texts),
-  'dns-domain': z.optional(z.string()),
+  'dns-domain': z.optional(text),
   'hosts-entry': z.optional(texts),
-  hostname: z.optional(z.string()),
-  'mds-register': z.optional(z.boolean()),
+  hostname: z.optional(text),
+  'mds-register': z.optional(flag),
 };
 
 /** What each method takes as options, by its name; `none` for those that take none. */
 export const OPTIONS = {
-  ListPods: z.strictObject({ states: z.optional(texts) }),
+  ListPods: z.strictObject({ states: z.optional(z.array(states, TEXTS)) }),
   PreparePod: z.strictObject(prepare),
-  RunPod: z.strictObject({ ...prepare, ...start, pod: z.optional(z.string()) }),
-  StopPod: z.strictObject({ timeout: z.optional(microseconds), force: z.optional(z.boolean()) }),
+  RunPod: z.strictObject({ ...prepare, ...start, pod: z.optional(text) }),
+  StopPod: z.strictObject({ timeout: z.optional(microseconds), force: z.optional(flag) }),
   Fetch: z.strictObject({
-    'pull-policy': z.optional(z.enum(['new', 'never', 'update'])),
+    'pull-policy': z.optional(pullPolicy),
     'insecure-options': z.optional(texts),
   }),
   CollectGarbage: z.strictObject({
@@ -56,7 +75,7 @@ export function checkOptions<T extends z.ZodMiniType>(schema: T, options: unknow
     'InvalidArgument',
     unknown.length > 0
       ? `unknown option ${unknown.map((key) => JSON.stringify(key)).join(', ')}`
-      : `option ${JSON.stringify(issue?.path.join('.') ?? '')} is not of the right kind: ${issue?.message ?? ''}`,
+      : `option ${JSON.stringify(issue?.path[0] ?? '')} ${issue?.message ?? ''}`,
   );
 }
 

@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { readIfExists } from '../os/files.ts';
+import { PodError } from '../pod/error.ts';
 import { type PodInfo, podInfo, podManifestText } from '../pod/info.ts';
 import { findPod, listPods, type Pod, podRemoved, readPod, refreshPod } from '../pod/pods.ts';
 import type { ManagerMethods, PodProperties } from './api.generated.ts';
@@ -20,9 +21,14 @@ export function podAt(dataDir: string, name: string): Pod | undefined {
   return pod && pod.group !== 'garbage' && pod.group !== 'embryo' ? pod : undefined;
 }
 
-/** A pod by its UUID or the beginning of it. Throws PodError. */
+/** A pod by its UUID or the beginning of it. Throws ServiceError `NoSuchPod`, PodError. */
 export function podNamed(dataDir: string, uuid: string): Pod {
-  return findPod(dataDir, uuid);
+  try {
+    return findPod(dataDir, uuid);
+  } catch (error) {
+    if (!(error instanceof PodError && error.code === 'no-such-pod')) throw error;
+    throw new ServiceError('NoSuchPod', `there is no pod "${uuid}"`, error);
+  }
 }
 
 /** The properties of a pod: times in microseconds since 1970, 0 for what has not happened. */

@@ -1,10 +1,11 @@
 import { EventEmitter } from 'node:events';
 import { type FSWatcher, readdirSync, watch } from 'node:fs';
-import { dirname } from 'node:path';
+import { dirname, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { GROUPS, groupFolder } from '../pod/layout.ts';
 import { type Pod, refreshPod } from '../pod/pods.ts';
 import { lockIsFree } from '../pod/wait.ts';
+import { POD_FILES } from '../stage1/pod-files.ts';
 import { podsOf } from './pods.ts';
 
 interface WatchEvents {
@@ -24,6 +25,9 @@ const ENDING = 30_000;
 export class DataWatch extends EventEmitter<WatchEvents> {
   readonly #dataDir: string;
   readonly #watchers = new Map<string, FSWatcher>();
+  /** Those that run, each with its folders as far as they are there. */
+  readonly #running = new Map<string, Map<string, FSWatcher>>();
+  #touched = new Set<string>();
   #pods = new Map<string, string>();
   #images = new Set<string>();
   #pending: NodeJS.Timeout | undefined;
@@ -34,6 +38,7 @@ export class DataWatch extends EventEmitter<WatchEvents> {
     this.#watchFolders();
     this.#pods = this.#readPods();
     this.#images = new Set(this.#readImages());
+    this.#touched.clear();
   }
 
   /** Looks what has changed, and tells. */
@@ -41,12 +46,13 @@ export class DataWatch extends EventEmitter<WatchEvents> {
     this.#watchFolders();
     const pods = this.#readPods();
     const images = new Set(this.#readImages());
-    const [hadPods, hadImages] = [this.#pods, this.#images];
+    const [hadPods, hadImages, touched] = [this.#pods, this.#images, this.#touched];
     this.#pods = pods;
     this.#images = images;
+    this.#touched = new Set();
     for (const [uuid, state] of pods)
       if (!hadPods.has(uuid)) this.emit('podNew', uuid);
-      else if (hadPods.get(uuid) !== state) this.emit('podChanged', uuid);
+      else if (hadPods.get(uuid) !== state || touched.has(uuid)) this.emit('podChanged', uuid);
     for (const uuid of hadPods.keys()) if (!pods.has(uuid)) this.emit('podRemoved', uuid);
     for (const key of images) if (!hadImages.has(key)) this.emit('imageNew', key);
     for (const key of hadImages) if (!images.has(key)) this.emit('imageRemoved', key);
@@ -62,6 +68,35 @@ export class DataWatch extends EventEmitter<WatchEvents> {
   close(): void {
     clearTimeout(this.#pending);
     for (const watcher of this.#watchers.values()) watcher.close();
+    for (const uuid of this.#running.keys()) this.#forget(uuid);
+  }
+
+  /** What changes in a pod that runs: its pid, unit and addresses, that it is ready, its apps' ends. */
+  #watchRunning(pods: readonly Pod[]): void {
+    const running = new Map(pods.filter(isRunning).map((pod) => [pod.uuid, pod.folder]));
+    for (const uuid of this.#running.keys()) if (!running.has(uuid)) this.#forget(uuid);
+    for (const [uuid, folder] of running) {
+      const watchers = this.#running.get(uuid) ?? new Map<string, FSWatcher>();
+      this.#running.set(uuid, watchers);
+      for (const path of ['', dirname(POD_FILES.ready), POD_FILES.status])
+        if (!watchers.has(path))
+          try {
+            const watcher = watch(join(folder, path), () => {
+              this.#touched.add(uuid);
+              this.#lookSoon();
+            });
+            watcher.on('error', () => {});
+            watchers.set(path, watcher);
+            this.#touched.add(uuid);
+          } catch {
+            // It is not there yet: that it comes the folder above it tells. Or it is gone again.
+          }
+    }
+  }
+
+  #forget(uuid: string): void {
+    for (const watcher of this.#running.get(uuid)?.values() ?? []) watcher.close();
+    this.#running.delete(uuid);
   }
 
   #watchFolders(): void {
@@ -92,7 +127,9 @@ export class DataWatch extends EventEmitter<WatchEvents> {
   }
 
   #readPods(): Map<string, string> {
-    return new Map(podsOf(this.#dataDir).map((pod: Pod) => [pod.uuid, pod.state]));
+    const pods = podsOf(this.#dataDir);
+    this.#watchRunning(pods);
+    return new Map(pods.map((pod) => [pod.uuid, pod.state]));
   }
 
   #readImages(): string[] {
@@ -103,4 +140,8 @@ export class DataWatch extends EventEmitter<WatchEvents> {
       throw error;
     }
   }
+}
+
+function isRunning({ state }: Pod): boolean {
+  return state === 'running';
 }

@@ -52,6 +52,7 @@ const CALL_TIMEOUT = 25_000;
 export class SystemBus {
   readonly #bus: MessageBus;
   readonly #abandon = new Set<(error: Error) => void>();
+  #isNamed = false;
   #ended: SystemdError | undefined;
   /** Rejects when the connection ends, for those who wait for a signal. */
   readonly ended: Promise<never>;
@@ -155,10 +156,12 @@ export class SystemBus {
     ]);
     if (result !== PRIMARY_OWNER)
       throw new SystemdError('refused', `cannot take the bus name ${name}: another process has it`);
+    this.#isNamed = true;
   }
 
   /** Gives a name up; every call that was sent to it has arrived when this settles. */
   async releaseName(name: string): Promise<void> {
+    this.#isNamed = false;
     await this.call({ ...DBUS, member: 'ReleaseName' }, 's', [name]);
   }
 
@@ -179,9 +182,12 @@ export class SystemBus {
     });
   }
 
-  /** Sends a signal to whoever listens. */
+  /**
+   * Sends a signal to whoever listens, and may: the bus's policy is about the name, so that without one
+   * nothing is sent.
+   */
   emit(signal: Omit<BusMethod, 'destination'>, signature: string, body: unknown[]): void {
-    if (this.#ended) return;
+    if (this.#ended || !this.#isNamed) return;
     const { path, interface: iface, member } = signal;
     this.#bus.send(Message.newSignal(path, iface, member, signature, body));
   }

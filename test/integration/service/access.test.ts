@@ -81,6 +81,35 @@ print('${uuid.slice(0, 8)}' in call('Introspect', path='/io/rkt/Rkt1/pod', inter
     const lines = stdout.trimEnd().split('\n');
     for (const line of lines.slice(0, 3)) expect(line).toMatch(DENIED);
     expect(lines[3]).toBe('False');
+    expect(await host.ok(['busctl', 'tree', '--list', 'io.rkt.Rkt1'])).toContain(path);
+  });
+
+  test('signals tell an unprivileged user nothing but that a transfer has ended', async () => {
+    const { stdout, stderr } = await python(
+      host,
+      `import os, pwd
+from jeepney import MatchRule, message_bus
+from jeepney.io.blocking import Proxy
+def listener(user):
+    os.seteuid(pwd.getpwnam(user).pw_uid)
+    bus = open_dbus_connection(bus='SYSTEM')
+    os.seteuid(0)
+    Proxy(message_bus, bus).AddMatch(MatchRule(type='signal', path_namespace='/io/rkt/Rkt1'))
+    return bus
+listeners = [listener('root'), listener('tester')]
+call('PreparePod', 'sasa{sv}', '', ['${BOX}'], {})
+call('Fetch', 'sa{sv}', 'docker://127.0.0.1:1/none', {})
+for bus in listeners:
+    members = []
+    while 'TransferRemoved' not in members:
+        fields = bus.receive(timeout=60).header.fields
+        if fields.get(1, '').startswith('/io/rkt/Rkt1'): members.append(fields[3])
+    print(*sorted(set(members)))`,
+    );
+    const [roots = '', testers] = stdout.trimEnd().split('\n');
+    for (const member of ['PodNew', 'InterfacesAdded', 'TransferNew', 'Finished'])
+      expect(roots.split(' '), stderr).toContain(member);
+    expect(testers).toBe('TransferRemoved');
   });
 
   test('a rule of polkit allows a user what it says, and no more', async () => {

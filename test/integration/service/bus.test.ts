@@ -183,6 +183,29 @@ print(call('Ping', interface='org.freedesktop.DBus.Peer'))`,
       await answer(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
     });
 
+    test('tells of its unit, PID 1 and start by PropertiesChanged', async () => {
+      const script = `
+from jeepney import MatchRule, message_bus
+from jeepney.io.blocking import Proxy
+Proxy(message_bus, connection).AddMatch(MatchRule(type='signal', sender='io.rkt.Rkt1', member='PropertiesChanged'))
+with open_dbus_connection(bus='SYSTEM') as other:
+    options = {'net': ('as', ['none']), 'arguments': ('aas', [['sleep 1000']])}
+    uuid, path = other.send_and_get_reply(message('RunPod', 'sasa{sv}', '', ['${BOX}'], options), timeout=60).body
+import subprocess
+leader = int(subprocess.check_output(['machinectl', 'show', '--property=Leader', '--value', 'rkt-' + uuid]))
+known = {}
+while known.get('Unit') != 'rkt-' + uuid + '.service' or known['Leader'] != leader or known['StartedTimestamp'] == 0:
+    signal = connection.receive(timeout=30)
+    if signal.header.fields.get(1) == path:
+        known.update((name, value) for name, (_, value) in signal.body[1].items())
+print(uuid)
+`;
+      const { stdout, stderr } = await python(host, script);
+      const uuid = stdout.trimEnd();
+      expect(uuid, stderr).not.toBe('');
+      await answer(host, 'StopPod', ['sa{sv}', uuid, '1', 'force', 'b', 'true']);
+    });
+
     test('is told of by signals from its coming to its going', async () => {
       const script = `
 from jeepney import MatchRule, message_bus
@@ -223,6 +246,11 @@ print('PodNew' in seen, 'InterfacesAdded' in seen)
         'InvalidArgument',
       ],
       ['a pod that is not there', `'GetPod', 's', 'ffffffff-ffff'`, 'NoSuchPod'],
+      [
+        'a prepared pod that is not there',
+        `'RunPod', 'sasa{sv}', '', [], {'pod': ('s', 'ffffffff-ffff')}`,
+        'NoSuchPod',
+      ],
       ['an image that is not there', `'GetImage', 's', 'example.org/none'`, 'NoSuchImage'],
       ['a key that is not there', `'UntrustKey', 'ssa{sv}', '', 'abcd', {}`, 'NoSuchKey'],
       ['a transfer that is not there', `'CancelTransfer', 't', 1`, 'NoSuchTransfer'],

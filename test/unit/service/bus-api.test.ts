@@ -2,6 +2,7 @@ import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { API } from '../../../src/service/api.generated.ts';
+import { OPTIONS } from '../../../src/service/options.ts';
 import { interfaceDescription, VARLINK_METHODS } from '../../../src/service/varlink-interface.ts';
 import { split } from '../../../src/systemd/bus-values.ts';
 
@@ -27,6 +28,19 @@ test('whoever may connect to the Varlink socket may look, fetch and collect garb
   expect(new Set(actions)).toEqual(
     new Set(['io.rkt.Rkt1.inspect', 'io.rkt.Rkt1.fetch', 'CollectGarbage']),
   );
+});
+
+test('everything has a description, and each option is in it', () => {
+  for (const { name, doc, methods, signals, properties } of API)
+    for (const each of [{ name, doc }, ...methods, ...signals, ...properties])
+      expect(each.doc, `${name}.${each.name}`).toBeTruthy();
+  const docs = new Map(
+    API.flatMap(({ methods }) => methods).map(({ name, doc = '' }) => [name, doc]),
+  );
+  docs.set('RunPod', `${docs.get('PreparePod')} ${docs.get('RunPod')}`);
+  for (const [method, { shape }] of Object.entries(OPTIONS))
+    for (const option of Object.keys(shape))
+      expect(docs.get(method), method).toMatch(new RegExp(`[ (]${option}[ ,;(]`));
 });
 
 test('structures have a name for each field', () => {

@@ -48,6 +48,20 @@ test('the reason of a failure is the last line, without what the CLI puts before
   expect(await job.done()).toMatchObject({ result: 'failed', message: 'no route: gone' });
 });
 
+test('what is wrong with what the caller has sent is told without a path of ours', async () => {
+  for (const [name, told, expected] of [
+    ['manifest', 'cannot use PATH: not JSON', 'cannot use the manifest: not JSON'],
+    ['key', 'cannot read key PATH: it holds none', 'cannot read the key: it holds none'],
+  ] as const) {
+    const job = await start(new Jobs(idle, folder, folder));
+    const line = told.replace('PATH', join(job.folder, name));
+    appendFileSync(join(job.folder, 'stderr'), `rkt: trust: ${line}\n`);
+    writeResult(job.folder, 254);
+    mark(job.folder, 'ended');
+    expect((await job.done()).message).toBe(expected);
+  }
+});
+
 test('the next helper finds what runs, tells what has ended, and clears what never began', async () => {
   const before = new Jobs(idle, folder, folder);
   const [running, over] = [await start(before), await start(before)];

@@ -19,7 +19,21 @@ describe('options', () => {
   });
 
   test('of another kind are refused by name', () => {
-    expect(() => checkOptions(OPTIONS.RunPod, { net: 'none' })).toThrow(/option "net"/);
+    expect(() => checkOptions(OPTIONS.RunPod, { net: 'none' })).toThrow(
+      'option "net" must be a list of texts (as)',
+    );
+    expect(() => checkOptions(OPTIONS.StopPod, { timeout: '1h' })).toThrow(
+      'option "timeout" must be microseconds (t)',
+    );
+  });
+
+  test('that know some words only are refused with these', () => {
+    expect(() => checkOptions(OPTIONS.Fetch, { 'pull-policy': 'always' })).toThrow(
+      'option "pull-policy" must be one of new, never, update',
+    );
+    expect(() => checkOptions(OPTIONS.ListPods, { states: ['running', 'ended'] })).toThrow(
+      /^option "states" must be one of preparing, .*, running, exited, /,
+    );
   });
 });
 
