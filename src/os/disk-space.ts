@@ -10,6 +10,7 @@ const BLOCK = 4096;
 
 /** What may still be taken of a disk; none left is 0. */
 export interface FreeSpace {
+  /** Infinite where the file system does not count them, as ramfs and some of FUSE. */
   readonly bytes: number;
   /** Inodes; infinite where the file system makes them as needed. */
   readonly files: number;
@@ -21,7 +22,7 @@ export function freeSpace(folder: string): FreeSpace {
   const bytes = bavail * bsize - Math.min(RESERVED_BYTES, (blocks * bsize) / 50);
   const inodes = ffree - Math.min(RESERVED_FILES, files / 50);
   return {
-    bytes: Math.max(0, Math.floor(bytes)),
+    bytes: blocks === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(bytes)),
     files: files === 0 ? Number.POSITIVE_INFINITY : Math.max(0, Math.floor(inodes)),
   };
 }
