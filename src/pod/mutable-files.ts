@@ -6,6 +6,7 @@ import { serializeImageManifest } from '../appc/stored.ts';
 import { layersOf } from '../image/closure.ts';
 import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
+import { removeTreeInRoot } from '../os/files-in-root.ts';
 import { withIdMap } from '../os/idmap.ts';
 import { lockFile } from '../os/lock.ts';
 import { mountPoints } from '../os/mount-points.ts';
@@ -96,9 +97,9 @@ export async function discard(
       if (mountPoints().includes(root)) unmount(root);
     });
   removeMarks(pod.folder, app);
+  removeTreeInRoot(join(pod.folder, POD_FILES.stage1Root), `/opt/stage2/${app}`);
   const paths = [
     `overlay/${app}`,
-    `stage1/rootfs/opt/stage2/${app}`,
     ...ownVolumes(pod, app).map((id) => join(POD_FILES.sharedVolumes, id)),
     ...[app, `${app}.1`].map((name) => join(POD_FILES.logs, name)),
     // Last: as long as it is there, the next command goes on with what is left.

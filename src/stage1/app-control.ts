@@ -1,7 +1,8 @@
-import { existsSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { readIfExists } from '../os/files.ts';
+import { removeInRoot, writeInRoot } from '../os/files-in-root.ts';
 import { Stage1Error } from './error.ts';
 import { systemctlInPod, TIMED_OUT } from './in-pod.ts';
 import { POD_FILES, podPid } from './pod-files.ts';
@@ -26,9 +27,8 @@ export function reload(podFolder: string): void {
  * @throws Stage1Error `app-setup` when it could not be executed
  */
 export function startApp(podFolder: string, app: string): void {
-  const mark = (name: string) => join(podFolder, POD_FILES.status, `${app}${name}`);
-  for (const name of ['-started', ...ENDED]) rmSync(mark(name), { force: true });
-  writeFileSync(mark('-started'), '');
+  for (const name of ['-started', ...ENDED]) removeMark(podFolder, `${app}${name}`);
+  makeMark(podFolder, `${app}-started`);
   const init = initOf(podFolder);
   const words = ['start', `${app}.service`];
   const { status, stderr } = systemctlInPod(init, words);
@@ -61,7 +61,7 @@ export async function stopApp(
   patience = PATIENCE,
 ): Promise<'stopped' | 'killed'> {
   const unit = `${app}.service`;
-  writeFileSync(join(podFolder, POD_FILES.status, `${app}_stopping`), '');
+  makeMark(podFolder, `${app}_stopping`);
   extendPatience(podFolder, initOf(podFolder), patience);
   const { status: ended } = systemctlInPod(initOf(podFolder), ['stop', unit], patience);
   const how = ended === TIMED_OUT ? 'killed' : 'stopped';
@@ -85,13 +85,20 @@ const RECORDING = 10_000;
 
 /** Marks an app as made. */
 export function markCreated(podFolder: string, app: string): void {
-  writeFileSync(join(podFolder, POD_FILES.status, `${app}-created`), '');
+  makeMark(podFolder, `${app}-created`);
+}
+
+function makeMark(podFolder: string, name: string): void {
+  writeInRoot(join(podFolder, POD_FILES.stage1Root), `/rkt/status/${name}`, '');
+}
+
+function removeMark(podFolder: string, name: string): void {
+  removeInRoot(join(podFolder, POD_FILES.stage1Root), `/rkt/status/${name}`);
 }
 
 /** Removes all that tells of an app's state. */
 export function removeMarks(podFolder: string, app: string): void {
-  for (const name of ['-created', '-started', ...ENDED])
-    rmSync(join(podFolder, POD_FILES.status, `${app}${name}`), { force: true });
+  for (const name of ['-created', '-started', ...ENDED]) removeMark(podFolder, `${app}${name}`);
 }
 
 function manage(podFolder: string, ...words: readonly string[]): void {

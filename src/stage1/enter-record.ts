@@ -1,7 +1,8 @@
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { NameValue } from '../appc/index.ts';
-import { readIfExists } from '../os/files.ts';
+import { makeFolderInRoot, removeInRoot, writeInRoot } from '../os/files-in-root.ts';
+import { readInRoot } from '../os/inroot.ts';
 import { POD_FILES } from './pod-files.ts';
 import type { AppProcess } from './process.ts';
 
@@ -35,11 +36,25 @@ export interface EnterableApp {
   readonly chroot?: string;
 }
 
-const FOLDER = join(POD_FILES.stage1Root, 'rkt/enter');
+/** In the stage1 root. */
+const FOLDER = '/rkt/enter';
 
-/** Keeps what an app is given in the stage1 root. To be called before the app starts. */
+/** Keeps what an app is given in the stage1 root, before anything of the pod runs. */
 export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
-  const { name, uid, gid, groups, workingDirectory } = app.process;
+  const folder = join(podFolder, POD_FILES.stage1Root, FOLDER);
+  mkdirSync(folder, { recursive: true, mode: 0o750 });
+  writeFileSync(join(folder, app.process.name), recordOf(app), { mode: 0o640 });
+}
+
+/** The same for an app that comes later, before it starts. */
+export function addEnterRecord(podFolder: string, app: EnterableApp): void {
+  const root = join(podFolder, POD_FILES.stage1Root);
+  makeFolderInRoot(root, FOLDER, 0o750);
+  writeInRoot(root, `${FOLDER}/${app.process.name}`, recordOf(app), 0o640);
+}
+
+function recordOf(app: EnterableApp): string {
+  const { uid, gid, groups, workingDirectory } = app.process;
   const record: EnterRecord = {
     uid,
     gid,
@@ -51,13 +66,12 @@ export function writeEnterRecord(podFolder: string, app: EnterableApp): void {
     filtered: app.seccomp !== undefined,
     ...(app.chroot === undefined ? {} : { root: app.chroot }),
   };
-  mkdirSync(join(podFolder, FOLDER), { recursive: true, mode: 0o750 });
-  writeFileSync(join(podFolder, FOLDER, name), JSON.stringify(record), { mode: 0o640 });
+  return JSON.stringify(record);
 }
 
 /** Forgets an app that is removed. */
 export function removeEnterRecord(podFolder: string, app: string): void {
-  rmSync(join(podFolder, FOLDER, app), { force: true });
+  removeInRoot(join(podFolder, POD_FILES.stage1Root), `${FOLDER}/${app}`);
 }
 
 /** systemd makes a service's group one of its supplementary ones, unless it is root's: initgroups(3). */
@@ -67,6 +81,6 @@ function withOwnGroup(gid: number, groups: readonly number[]): number[] {
 
 /** What `writeEnterRecord` kept; undefined for an app that no stage1 of this version has started. */
 export function readEnterRecord(podFolder: string, app: string): EnterRecord | undefined {
-  const text = readIfExists(join(podFolder, FOLDER, app));
+  const text = readInRoot(join(podFolder, POD_FILES.stage1Root), `${FOLDER}/${app}`);
   return text === undefined ? undefined : JSON.parse(text);
 }

@@ -1,4 +1,12 @@
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  existsSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import type { ImageManifest, PodManifest } from '../appc/index.ts';
 import { storedImageManifest, storedPodManifest } from '../appc/stored.ts';
@@ -65,7 +73,7 @@ export function supervisorPid(podFolder: string): number | undefined {
 
 /** The signal that ended an app, if one did. */
 export function appSignal(podFolder: string, app: string): number | undefined {
-  const text = readIfExists(join(podFolder, POD_FILES.status, `${app}_signal`));
+  const text = readPlain(join(podFolder, POD_FILES.status, `${app}_signal`));
   return text === undefined ? undefined : Number(text.trim());
 }
 
@@ -77,8 +85,25 @@ export function appStatuses(podFolder: string): Map<string, number> {
   const entries = names
     .filter((name) => !name.includes('_'))
     .flatMap((name): [string, number][] => {
-      const text = readIfExists(join(folder, name))?.trim();
+      const text = readPlain(join(folder, name))?.trim();
       return text && /^\d+$/.test(text) ? [[name, Number(text)]] : [];
     });
   return new Map(entries);
+}
+
+/** The text of a regular file; what the pod may have put in its place is not followed or waited for. */
+function readPlain(path: string): string | undefined {
+  if (!lstatSync(path, { throwIfNoEntry: false })?.isFile()) return undefined;
+  let fd: number;
+  try {
+    fd = openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch {
+    // It is gone, or a link, by now.
+    return undefined;
+  }
+  try {
+    return readFileSync(fd, 'utf8');
+  } finally {
+    closeSync(fd);
+  }
 }

@@ -1,8 +1,9 @@
-import { mkdirSync, readlinkSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { readlinkSync } from 'node:fs';
+import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { errnoOf } from '../os/error.ts';
 import { readIfExists } from '../os/files.ts';
+import { makeFolderInRoot, writeInRoot } from '../os/files-in-root.ts';
 import { systemctlInPod } from './in-pod.ts';
 import { lifecycleOf } from './lifecycle.ts';
 import { lockHolders } from './lock-holders.ts';
@@ -93,9 +94,11 @@ const SYSTEMD_PATIENCE = 85_000;
 /** Has the pod's systemd, which would kill sooner, wait for longer than `patience` milliseconds. */
 export function extendPatience(podFolder: string, init: number, patience: number): void {
   if (patience <= SYSTEMD_PATIENCE) return;
-  const file = join(podFolder, POD_FILES.stage1Root, 'rkt/units/service.d/stop.conf');
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, `[Service]\nTimeoutStopSec=${Math.ceil(patience / 1000) + 5}\n`);
+  const root = join(podFolder, POD_FILES.stage1Root);
+  const folder = '/rkt/units/service.d';
+  makeFolderInRoot(root, folder);
+  const text = `[Service]\nTimeoutStopSec=${Math.ceil(patience / 1000) + 5}\n`;
+  writeInRoot(root, `${folder}/stop.conf`, text);
   systemctlInPod(init, ['daemon-reload']);
 }
 

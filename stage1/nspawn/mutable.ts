@@ -1,16 +1,18 @@
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { existsSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { capabilityNumber } from '../../src/appc/capabilities.ts';
 import type { PodManifest, RuntimeApp } from '../../src/appc/index.ts';
-import { readIfExists, writeFileAtomic } from '../../src/os/files.ts';
+import { readIfExists } from '../../src/os/files.ts';
+import { makeFolderInRoot, removeTreeInRoot, writeInRoot } from '../../src/os/files-in-root.ts';
 import type { IdRange } from '../../src/os/idmap.ts';
+import { inFolderOfRoot, readInRoot } from '../../src/os/inroot.ts';
 import { mountPoints } from '../../src/os/mount-points.ts';
 import { inMountsOf } from '../../src/os/mounts-of.ts';
 import { moveOwners } from '../../src/os/move-owners.ts';
 import { unmount } from '../../src/os/syscalls.ts';
 import { reload, SETTLE } from '../../src/stage1/app-control.ts';
 import type { RunArguments } from '../../src/stage1/contract.ts';
-import { removeEnterRecord, writeEnterRecord } from '../../src/stage1/enter-record.ts';
+import { addEnterRecord, removeEnterRecord } from '../../src/stage1/enter-record.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
 import { ownersAreShifted, shiftOf } from '../../src/stage1/map-roots.ts';
 import { isVolumeOf } from '../../src/stage1/mounts.ts';
@@ -99,11 +101,15 @@ export async function addApp(folder: string, pod: PodManifest, app: RuntimeApp):
   passOn(folder, appVolumes(root, app.name));
   writeUnits(root, plan);
   addIds(root, plan);
-  writeEnterRecord(folder, plan.service);
+  addEnterRecord(folder, plan.service);
   if (existsSync(join(root, 'rkt/relay'))) {
-    layOutAppEnds(join(root, STREAMS), plan.relayed);
-    if (runtime.users && ownersAreShifted(folder))
-      moveOwners(join(root, STREAMS, app.name), shiftOf(runtime.users));
+    const { users } = runtime;
+    const ends = `${STREAMS}/${app.name}`;
+    makeFolderInRoot(root, ends, 0o700);
+    inFolderOfRoot(root, ends, (place) => {
+      layOutAppEnds(place, plan.relayed);
+      if (users && ownersAreShifted(folder)) moveOwners(`${place}/.`, shiftOf(users));
+    });
     await tellRelay(folder, ['add', ...relayWords(plan.relayed)]);
   }
   reload(folder);
@@ -115,7 +121,7 @@ export async function removeApp(folder: string, name: string): Promise<void> {
   const units = join(root, 'rkt/units');
   const own = new Set(appUnitNames(name));
   const found = readdirSync(units).filter((file) => own.has(file.replace(/\.d$/, '')));
-  for (const file of found) rmSync(join(units, file), { recursive: true });
+  for (const file of found) removeTreeInRoot(root, `/rkt/units/${file}`);
   if (podPid(folder) !== undefined) {
     if (existsSync(join(root, STREAMS, name))) await tellRelay(folder, ['remove', name]);
     if (found.length > 0) reload(folder);
@@ -126,8 +132,8 @@ export async function removeApp(folder: string, name: string): Promise<void> {
     });
     passOn(folder, appVolumes(root, name));
   }
-  for (const place of appVolumes(root, name)) rmSync(place, { recursive: true });
-  rmSync(join(root, STREAMS, name), { recursive: true, force: true });
+  for (const place of appVolumes(root, name)) removeTreeInRoot(root, place.slice(root.length));
+  removeTreeInRoot(root, `${STREAMS}/${name}`);
   removeEnterRecord(folder, name);
 }
 
@@ -151,8 +157,7 @@ function appVolumes(root: string, name: string): string[] {
 
 /** A failing app or handler does not end the pod, and may be started as often as anybody likes. */
 function writeUnits(root: string, { service }: ServicePlan): void {
-  const folder = join(root, 'rkt/units');
-  for (const [name, text] of appUnits(service)) writeFileSync(join(folder, name), text);
+  for (const [name, text] of appUnits(service)) writeInRoot(root, `/rkt/units/${name}`, text);
   dropIn(root, `${service.process.name}.service`, [['StartLimitIntervalSec', '0']]);
   for (const reaper of reapers(service)) dropIn(root, reaper, [['Before', `${END} ${SETTLE}`]]);
   if (service.preStart || service.postStop)
@@ -164,26 +169,31 @@ function dropIn(
   unit: string,
   settings: readonly (readonly [string, string])[],
 ): void {
-  const file = join(root, 'rkt/units', `${unit}.d`, 'mutable.conf');
-  mkdirSync(dirname(file), { recursive: true });
-  writeFileSync(file, unitText([['Unit', settings]]));
+  const folder = `/rkt/units/${unit}.d`;
+  makeFolderInRoot(root, folder);
+  writeInRoot(root, `${folder}/mutable.conf`, unitText([['Unit', settings]]));
 }
 
 /** systemd in the pod runs nobody whom it does not know. */
 function addIds(root: string, { service }: ServicePlan): void {
   const { uid, gid, groups } = service.process;
-  addLines(join(root, 'etc/passwd'), [[uid, `gen${uid}:x:${uid}:${uid}::/:/bin/sh`]]);
+  addLines(root, '/etc/passwd', [[uid, `gen${uid}:x:${uid}:${uid}::/:/bin/sh`]]);
   addLines(
-    join(root, 'etc/group'),
+    root,
+    '/etc/group',
     [gid, ...groups].map((id) => [id, `gen${id}:x:${id}:`]),
   );
 }
 
-function addLines(file: string, wanted: readonly (readonly [id: number, line: string])[]): void {
-  const text = readFileSync(file, 'utf8');
+function addLines(
+  root: string,
+  file: string,
+  wanted: readonly (readonly [id: number, line: string])[],
+): void {
+  const text = readInRoot(root, file) ?? '';
   const known = new Set(text.split('\n').map((line) => line.split(':')[2]));
   const lines = new Set(wanted.filter(([id]) => !known.has(String(id))).map(([, line]) => line));
-  if (lines.size > 0) writeFileAtomic(file, `${text}${[...lines].join('\n')}\n`, 0o644);
+  if (lines.size > 0) writeInRoot(root, file, `${text}${[...lines].join('\n')}\n`, 0o644);
 }
 
 /** capabilities(7): what the pod's first process lacks, nobody in the pod can have. */

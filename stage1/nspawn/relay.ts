@@ -1,4 +1,4 @@
-import { chownSync, mkdirSync, writeFileSync } from 'node:fs';
+import { lchownSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { App, ImageManifest, PodManifest } from '../../src/appc/index.ts';
 import { versionedName } from '../../src/appc/versioned-name.ts';
@@ -74,19 +74,22 @@ export function relayed(
 function layOutEnds(folder: string, apps: readonly RelayedApp[]): void {
   mkdirSync(folder, { mode: 0o700 });
   mkfifo(join(folder, 'sync'), 0o600);
-  for (const app of apps) layOutAppEnds(folder, app);
+  for (const app of apps) {
+    const own = join(folder, app.name);
+    mkdirSync(own, { mode: 0o700 });
+    layOutAppEnds(own, app);
+  }
 }
 
-/** The ends of one app, below the folder of all. */
-export function layOutAppEnds(folder: string, { name, uid, gid, streams }: RelayedApp): void {
-  mkdirSync(join(folder, name), { mode: 0o700 });
-  mkfifo(join(folder, name, 'done'), 0o600);
+/** The ends of one app, in a folder of its own. */
+export function layOutAppEnds(folder: string, { uid, gid, streams }: RelayedApp): void {
+  mkfifo(join(folder, 'done'), 0o600);
   for (const [index, stream] of ['stdin', 'stdout', 'stderr'].entries()) {
     const mode = streams.relayed[index];
     if (mode !== 'fifo' && mode !== 'caller') continue;
-    const path = join(folder, name, stream);
+    const path = join(folder, stream);
     mkfifo(path, 0o600);
-    chownSync(path, uid, gid);
+    lchownSync(path, uid, gid);
   }
 }
 
