@@ -19,8 +19,9 @@ export default defineConfig({
     testTimeout: 180_000 * slow,
     hookTimeout: 300_000 * slow,
     expect: { poll: { timeout: 60_000 * slow } },
-    // Every file of the integration tests boots a machine.
-    maxWorkers: Math.min(4, cores),
+    // Every file of the integration tests boots a machine; one more than there are cores, as each
+    // waits now and then.
+    maxWorkers: Math.min(4, cores + 1),
     projects: [project('unit'), project('integration')],
   },
 });

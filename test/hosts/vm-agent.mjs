@@ -6,8 +6,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { Frames, frame } from './vm-frames.mjs';
 
 const ports = '/sys/class/virtio-ports';
+/** The ports that nobody is connected to. */
+const idle = new Set();
 
-async function serve(device) {
+async function serve(device, number) {
   const port = await open(device, 'r+');
   const buffer = Buffer.alloc(65536);
   for (;;) {
@@ -16,15 +18,18 @@ async function serve(device) {
     for (;;) {
       const { bytesRead } = await port.read(buffer, 0, buffer.length, null);
       if (bytesRead === 0) break;
+      idle.delete(number);
       for (const { type, data } of frames.feed(buffer.subarray(0, bytesRead))) {
         if (type === 'R') child = start(port, JSON.parse(data.toString()));
         else if (type === 'I') child?.stdin.write(data);
         else if (type === 'E') child?.stdin.end();
       }
     }
-    // Nobody on the other side reads as end of file, and nothing tells when somebody comes.
+    // Nobody on the other side reads as end of file, and nothing tells when somebody comes. Looking
+    // costs a lot here, and the first free port is the one that is taken.
     child?.kill('SIGKILL');
-    await delay(100);
+    idle.add(number);
+    await delay(Math.min(...idle) === number ? 100 : 1000);
   }
 }
 
@@ -53,6 +58,7 @@ function start(port, { argv, env }) {
   return child;
 }
 
-for (const name of await readdir(ports))
-  if ((await readFile(`${ports}/${name}/name`, 'utf8').catch(() => '')).startsWith('agent'))
-    serve(`/dev/${name}`);
+for (const name of await readdir(ports)) {
+  const [, number] = /^agent(\d+)/.exec(await readFile(`${ports}/${name}/name`, 'utf8')) ?? [];
+  if (number) serve(`/dev/${name}`, Number(number));
+}

@@ -56,9 +56,8 @@ export async function traces(host: Host, uuid: string): Promise<string> {
     find /sys/fs/cgroup /run /var/lib/rkt -name "*$1*" 2>/dev/null
     systemctl list-units --all --plain --no-legend "*$1*"
     machinectl list --no-legend | grep "$1"
-    for pid in /proc/[0-9]*; do
-      [ "$pid" = /proc/$$ ] || { tr '\\0' ' ' < $pid/cmdline 2>/dev/null | grep "nspawn.*$1"; }
-    done
+    # One process looks into all, for on the VM each costs a tenth of a second; it does not find itself.
+    grep -ha "[n]spawn.*$1" /proc/[0-9]*/cmdline 2>/dev/null
     true`;
   return (await host.exec(['sh', '-c', script, 'sh', uuid])).stdout;
 }
