@@ -45,7 +45,9 @@ async function gpg(args: readonly string[]): Promise<void> {
   const code = await new Promise<number | undefined>((resolve, reject) => {
     child.on('error', (error) =>
       reject(
-        new TrustError('gpg', 'cannot run gpg, which makes the signature: is it installed?', error),
+        errnoOf(error) === 'ENOENT'
+          ? new TrustError('gpg', 'gpg, which makes the signature, is not installed')
+          : new TrustError('gpg', 'cannot run gpg, which makes the signature', error),
       ),
     );
     child.on('close', (exit) => resolve(exit ?? undefined));

@@ -9,6 +9,7 @@ import {
   networkTraces,
   OUTSIDE,
   outside,
+  withOldNftables,
   withoutNftables,
 } from './outside.ts';
 
@@ -249,6 +250,36 @@ describe('with iptables, where libnftables is not there', () => {
       await killAll(pod.machine);
       await pod.running.done;
       await expect.poll(rules, { timeout: PATIENCE }).not.toContain('RKT-');
+      await cleared();
+    }));
+
+  test('so it is where nftables refuses the rules', () =>
+    withOldNftables(host, async () => {
+      const pod = await serve('default', '--port=web:8072');
+      expect(await rules()).toContain(`RKT-PFWD-DNAT-${pod.uuid.slice(0, 8)}`);
+      expect(await host.ok(['nft', 'list', 'tables'])).not.toContain('rkt-');
+      for (const from of [ask('127.0.0.1', 8072), outside(ask(OUTSIDE.host4, 8072))])
+        expect(await host.ok(from, { input: '' })).toBe('served');
+      await host.ok(['rkt', 'stop', pod.uuid]);
+      await pod.running.done;
+      expect(await rules()).not.toContain('RKT-');
+      await cleared();
+    }));
+
+  test('what both refuse is told of both', () =>
+    withOldNftables(host, async () => {
+      const hide = ['sh', '-ec', 'mv /usr/sbin/iptables-restore /run'];
+      await host.ok(hide);
+      try {
+        const argv = ['rkt', 'run', '--net=default', SERVER, '--', 'true'];
+        const { code, stderr } = await host.run(argv);
+        expect(code).toBe(254);
+        expect(stderr).toMatch(
+          /cannot make the firewall's rules: nftables refused the rules: .*; iptables-restore: .*ENOENT/,
+        );
+      } finally {
+        await host.ok(['sh', '-ec', 'mv /run/iptables-restore /usr/sbin']);
+      }
       await cleared();
     }));
 });

@@ -47,6 +47,23 @@ export async function withoutNftables(host: Host, action: () => Promise<void>): 
   }
 }
 
+/** The same on a host whose libnftables is of before 0.9.9: it knows no tables that somebody owns. */
+export async function withOldNftables(host: Host, action: () => Promise<void>): Promise<void> {
+  const libraries = `/usr/lib/${process.arch === 'arm64' ? 'aarch64' : 'x86_64'}-linux-gnu`;
+  // All that the newer one does about it is to know the word.
+  const age = String.raw`cp -a ${libraries}/libnftables.so.1 /run/libnftables.link
+    library=$$(readlink -f ${libraries}/libnftables.so.1); cp "$$library" /run/libnftables.new
+    sed 's/\x00owner\x00/\x00OWNER\x00/' /run/libnftables.new > /run/libnftables.old
+    ! cmp -s /run/libnftables.new /run/libnftables.old
+    ln -sfn /run/libnftables.old ${libraries}/libnftables.so.1`;
+  await host.ok(['sh', '-ec', age]);
+  try {
+    await action();
+  } finally {
+    await host.ok(['sh', '-ec', `mv -T /run/libnftables.link ${libraries}/libnftables.so.1`]);
+  }
+}
+
 /** What networks leave on a host: links, leases, rules. */
 export async function networkTraces(host: Host): Promise<string> {
   const script = `

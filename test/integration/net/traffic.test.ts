@@ -275,6 +275,17 @@ test('an argument asks for an address', async () => {
   expect(said).toContain('172.16.28.77/24');
 });
 
+test('a pod file says in which networks the pod was, unless it is the default one', async () => {
+  const generated = async (...flags: string[]) => {
+    const file = '/run/generated-uuid';
+    await host.ok(['rkt', 'run', ...flags, `--uuid-file-save=${file}`, BOX, '--', 'true']);
+    return host.ok(['rkt', 'generate', `--uuid-file=${file}`]);
+  };
+  for (const flags of [[], ['--net=default']])
+    expect(await generated(...flags)).not.toMatch(/^net=/m);
+  expect(await generated('--net=dual,default')).toContain('\nnet=dual,default\n');
+});
+
 describe('when a pod has ended', () => {
   test('nothing of its networks is left', async () => {
     await inPod('default,dual', 'true');
