@@ -66,5 +66,5 @@ test('fails with the name of the error', async () => {
   ]);
   expect(code).not.toBe(0);
   expect(stderr).toContain('io.rkt.Rkt1.NoSuchPod');
-  expect(stdout).toContain('no matches found');
+  expect(stdout).toContain('there is no pod ');
 });
