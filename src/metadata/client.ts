@@ -14,15 +14,15 @@ const ATTEMPTS = 3;
  *
  * @throws MetadataError `not-running` after three attempts, `refused`
  */
-export async function registerPod(
-  uuid: string,
-  manifest: PodManifest,
-  images: ReadonlyMap<string, ImageManifest>,
-): Promise<string> {
+export async function registerPod(uuid: string, manifest: PodManifest): Promise<string> {
   const token = randomBytes(16).toString('hex');
   await send('PUT', `/pods/${uuid}?token=${token}`, manifest);
-  for (const [app, image] of images) await send('PUT', `/pods/${uuid}/${app}`, image);
   return token;
+}
+
+/** Adds the image of an app to a pod that is registered. Throws as `registerPod` does. */
+export async function registerApp(uuid: string, app: string, image: ImageManifest): Promise<void> {
+  await send('PUT', `/pods/${uuid}/${app}`, image);
 }
 
 /** Has the service forget a pod; that it never knew it is no failure. */

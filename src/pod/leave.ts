@@ -1,5 +1,6 @@
 import { existsSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { errnoOf } from '../os/error.ts';
 import { POD_FILES, readAppImageManifest, readPodManifest } from '../stage1/pod-files.ts';
 import type { Pod } from './pods.ts';
 
@@ -10,12 +11,23 @@ const REGISTERED = 'mds-registered';
 export async function registerPod(pod: Pod): Promise<string> {
   const client = await import('../metadata/client.ts');
   const manifest = readPodManifest(pod.folder);
-  const images = new Map(
-    manifest.apps.map(({ name }) => [name, readAppImageManifest(pod.folder, name)] as const),
-  );
-  writeFileSync(join(pod.folder, REGISTERED), '');
-  return client.registerPod(pod.uuid, manifest, images);
+  const mark = join(pod.folder, REGISTERED);
+  writeFileSync(mark, '');
+  let token: string;
+  try {
+    token = await client.registerPod(pod.uuid, manifest);
+  } catch (error) {
+    // Where nobody listens nobody knows the pod.
+    if (error instanceof Error && NOBODY.includes(errnoOf(error.cause) ?? '')) rmSync(mark);
+    throw error;
+  }
+  for (const { name } of manifest.apps)
+    await client.registerApp(pod.uuid, name, readAppImageManifest(pod.folder, name));
+  return token;
 }
+
+/** Why no connection to the metadata service was made. */
+const NOBODY = ['ENOENT', 'ECONNREFUSED'];
 
 /**
  * Takes the firewall's rules of a pod that has ended away, where they do not go with it: whoever has
