@@ -59,15 +59,16 @@ const MOUNT_ATTR_IDMAP = 0x0010_0000n;
 
 /** Whether mounts of a folder's file system can have their ids mapped. */
 export function canMapMount(folder: string, ids: number): boolean {
-  const tree = cloneTree(folder, false);
+  let tree: number | undefined;
   try {
+    tree = cloneTree(folder, false);
     mapTree(tree, folder, ids, 0);
     return true;
   } catch (error) {
     if (error instanceof SyscallError && ['EINVAL', 'EPERM'].includes(error.code)) return false;
     throw error;
   } finally {
-    closeSync(tree);
+    if (tree !== undefined) closeSync(tree);
   }
 }
 

@@ -180,7 +180,7 @@ export function openInRootFd(root: string, path: string): number | undefined {
       errno = lastErrno();
       // A rename or mount anywhere in the system at the same time makes `..` uncertain: try again.
     } while (errno === 'EAGAIN' && ++tries < MAX_TRIES);
-    if (errno === 'ENOENT' || errno === 'ENOTDIR' || errno === 'ELOOP') return undefined;
+    if (['ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG'].includes(errno)) return undefined;
     throw new SyscallError('openat2', `${path} in ${root}`, errno);
   } finally {
     closeSync(rootFd);

@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync, statSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { type ImageManifest, storedImageManifest } from '../appc/index.ts';
 import { errnoOf } from '../os/error.ts';
@@ -10,7 +10,7 @@ import { gc } from '../stage1/gc.ts';
 import { POD_FILES } from '../stage1/pod-files.ts';
 import { logEvent } from '../systemd/journal.ts';
 import { PodError } from './error.ts';
-import { leavePod } from './leave.ts';
+import { endRules, leavePod } from './leave.ts';
 import { listPods, lockPod, markedAt, movePod, type Pod } from './pods.ts';
 import { isOwnStage1 } from './stage1-choice.ts';
 
@@ -49,18 +49,24 @@ export async function collectPods(
     return movePod(dataDir, pod, group);
   };
   const giveUp = (pod: Pod) => void mark(pod, 'garbage');
+  const isKept = (pod: Pod) => Date.now() - markedAt(pod).getTime() < options.gracePeriod;
   const leave = (pod: Pod) => leavePod(pod, localConfig, report.note);
   // What the collection that had marked a pod could not end, or was killed before.
-  if (!options.markOnly) await each(inState(dataDir, 'exited-garbage', 'exited garbage'), leave);
-  // Moved first: among those that run it would pass for running as long as its lock is held.
-  await each(inState(dataDir, 'run', 'exited'), (pod) => leave(mark(pod, 'exited-garbage')));
+  if (!options.markOnly)
+    await each(inState(dataDir, 'exited-garbage', 'exited garbage').filter(isKept), leave);
+  await each(inState(dataDir, 'run', 'exited'), async (pod) => {
+    // Whoever waits for its end may use its ports then.
+    await endRules(pod);
+    // The slow rest after the move: among those that run it would pass for running meanwhile.
+    await leave(mark(pod, 'exited-garbage'));
+  });
   await each(inState(dataDir, 'prepare', 'aborted prepare'), giveUp);
   await each(inState(dataDir, 'embryo', 'embryo'), giveUp);
   if (options.markOnly) return;
   const expired = (pod: Pod) => Date.now() - preparedAt(pod) > options.expirePrepared;
   await each(inState(dataDir, 'prepared', 'prepared').filter(expired), giveUp);
   await each(inState(dataDir, 'exited-garbage', 'exited garbage'), (pod) => {
-    if (Date.now() - markedAt(pod).getTime() < options.gracePeriod)
+    if (isKept(pod))
       return report.note(
         `pod "${pod.uuid}" not removed: still within grace period (${durationText(options.gracePeriod)})`,
       );
@@ -118,8 +124,7 @@ async function forEachLocked(
     const lock = lockPod(pod);
     if (!lock) continue;
     try {
-      // Another collection may have moved it between the listing and the lock.
-      if (existsSync(pod.folder)) await action(pod);
+      await action(pod);
     } catch (error) {
       report.failed(error);
     } finally {

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, statfsSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, statfsSync, writeFileSync } from 'node:fs';
 import { release } from 'node:os';
 import { basename, join } from 'node:path';
 import { errnoOf } from '../os/error.ts';
@@ -75,9 +75,14 @@ export function chooseShifting(
 function mappingProblem(dataDir: string, users: IdRange): string | undefined {
   const [major = 0, minor = 0] = release().split('.').map(Number);
   if (major < 5 || (major === 5 && minor < 19)) return 'Linux is older than 5.19';
-  if (ALWAYS_MAPPED.includes(statfsSync(dataDir).type)) return undefined;
+  if (isHost() && ALWAYS_MAPPED.includes(statfsSync(dataDir).type)) return undefined;
   if (withIdMap(users, (ids) => canMapMount(dataDir, ids))) return undefined;
   return `the file system of ${dataDir} has no ID-mapped mounts`;
+}
+
+/** In a container with a user namespace the mount of any file system may have its ids mapped already. */
+function isHost(): boolean {
+  return /^\s*0\s+0\s+4294967295\s*$/.test(readFileSync('/proc/self/uid_map', 'utf8'));
 }
 
 /** From a shifted pod's ids on the host back to its images'; undefined when nothing is shifted. */

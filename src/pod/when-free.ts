@@ -25,6 +25,8 @@ export async function whenFree<Value>(
       if (!isMarked) return await action(pod);
     } catch (error) {
       if (!(error instanceof PodError && error.code === 'busy')) throw error;
+      // One that is about to run would be waited for until it has ended, and then be taken for this one.
+      if (pod.group !== 'run' && pod.group !== 'exited-garbage') throw error;
       busy = error;
     }
     await lockIsFree(pod.folder, until);

@@ -187,6 +187,6 @@ function warnOfExecution(root: string, process: AppProcess, mounts: readonly App
   const problem =
     statInRoot(root, folder)?.isDirectory() || leadsInto(root, folder, elsewhere)
       ? executionProblem(root, exec[0] ?? '', elsewhere)
-      : `its working directory ${folder} does not exist in its image`;
+      : `its working directory ${folder} is not a folder of its image`;
   if (problem) say(`app "${process.name}" cannot be executed: ${problem}`);
 }

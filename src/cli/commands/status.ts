@@ -1,3 +1,4 @@
+import { holdPod } from '../../pod/hold.ts';
 import { type PodInfo, podInfo } from '../../pod/info.ts';
 import { checkPodNetworks } from '../../pod/networks.ts';
 import { findPod, podRemoved, readPod, refreshPod } from '../../pod/pods.ts';
@@ -17,8 +18,9 @@ export async function run(context: Context): Promise<number> {
   if (waitForReady > 0) await waitReady(globals.dataDir, found, waitForReady);
   if (wait > 0) await waitFinished(globals.dataDir, found, wait);
   const pod = refreshPod(globals.dataDir, found.uuid);
-  if (pod && flags.bool('check-networks')) await checkPodNetworks(pod);
-  const info = pod && pod.group !== 'garbage' && readPod(globals.dataDir, pod, podInfo);
+  if (!pod || pod.group === 'garbage') throw podRemoved(found);
+  if (flags.bool('check-networks')) await checkPodNetworks(holdPod(globals.dataDir, pod));
+  const info = readPod(globals.dataDir, pod, podInfo);
   if (!info) throw podRemoved(found);
   const format = jsonFormat(flags);
   stdout.write(format ? jsonText(podJson(info), format) : statusText(info));

@@ -7,12 +7,13 @@ export async function script(host: Host, text: string): Promise<string> {
   return stdout.trimEnd();
 }
 
-/** Every file and folder, but for those of the kernel, of logs and caches, of dpkg, timers and users. */
+/** Every file and folder, but for those of the kernel, of logs and caches, of dpkg, podman, timers and users. */
 export function allFiles(host: Host): Promise<string> {
   return script(
     host,
     `find / -xdev \\( -path /var/tmp -o -path /var/lib/dpkg -o -path /var/log -o -path /var/cache \\
-      -o -path /tmp -o -path /src -o -path /var/lib/systemd/timers \\) -prune -o -print |
+      -o -path /tmp -o -path /src -o -path /var/lib/systemd/timers \\
+      -o -path /var/lib/containers \\) -prune -o -print |
       grep -v '^/etc/\\(passwd\\|group\\|shadow\\|gshadow\\|subuid\\|subgid\\)-\\?$' | sort`,
   );
 }
