@@ -73,7 +73,7 @@ describe('one app', () => {
     const { code, stderr, pod } = await box.run('true', { app: ['--working-dir=/nowhere'] });
     expect(code).toBe(200);
     expect(pod.status()).toBe('200\n');
-    expect(stderr).toContain('its working directory /nowhere does not exist');
+    expect(stderr).toContain('its working directory /nowhere is not a folder');
   });
 
   test('whose program comes from a volume, behind a link of the image, is not said to lack it', async () => {
