@@ -13,8 +13,10 @@ export interface Opened {
 }
 
 /**
- * The API by the configuration as it is at each call. A file that is bad keeps no helper from starting:
- * it is told to the journal, and to those who call and may know, until it is mended.
+ * The API, as long as the configuration is good. It is read at each call, so that a file that is bad keeps
+ * no helper from starting: it is told to the journal, and to those who call and may know, until it is
+ * mended. The data folder is the one of the first time that it was good: another one counts from the next
+ * helper on.
  */
 export class Configured {
   readonly #dataDir: () => Promise<string>;
@@ -23,12 +25,12 @@ export class Configured {
   #opening: Promise<Opened> | undefined;
   /** Undefined before the configuration could be read for the first time. */
   opened: Opened | undefined;
-  /** What is wrong with the configuration, as far as is known. */
+  /** What is wrong with the configuration or the data folder, as far as is known. */
   problem: string | undefined;
 
   /**
    * @param dataDir reads the configuration
-   * @param open begins to serve a data folder; called once
+   * @param open begins to serve a data folder; called until it has done so once
    * @param tell called when `problem` has changed
    */
   constructor(
@@ -41,16 +43,21 @@ export class Configured {
     this.#tell = tell;
   }
 
-  /** Throws ServiceError `BadConfiguration`, with the file and what is wrong. */
+  /** Throws ServiceError: `BadConfiguration`, with the file and what is wrong, or why else it fails. */
   async open(): Promise<Opened> {
-    const dataDir = await this.#configuration();
-    this.#opening ??= this.#open(dataDir);
     try {
+      const dataDir = await this.#dataDir();
+      this.#opening ??= this.#open(dataDir).catch((error) => {
+        this.#opening = undefined;
+        throw error;
+      });
       this.opened = await this.#opening;
+      this.#note(undefined);
       return this.opened;
     } catch (error) {
-      this.#opening = undefined;
-      throw error;
+      const told = asServiceError(error);
+      this.#note(told.message);
+      throw told;
     }
   }
 
@@ -60,18 +67,6 @@ export class Configured {
       return (await this.open()).objects;
     } catch (error) {
       return failingObjects(asServiceError(error));
-    }
-  }
-
-  async #configuration(): Promise<string> {
-    try {
-      const dataDir = await this.#dataDir();
-      this.#note(undefined);
-      return dataDir;
-    } catch (error) {
-      const told = asServiceError(error);
-      this.#note(told.message);
-      throw told;
     }
   }
 

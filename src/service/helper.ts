@@ -42,11 +42,12 @@ export interface HelperOptions {
 export async function runHelper(options: HelperOptions): Promise<void> {
   const bus = await SystemBus.connect();
   let service: Service | undefined;
+  const leaving = new AbortController();
   const tellState = () =>
     service?.status(configured.problem ?? jobsStatus(configured.opened?.backend.jobs));
   const configured = new Configured(
     options.dataDir,
-    (dataDir) => openData(dataDir, options.trust, bus, tellState),
+    (dataDir) => openData(dataDir, options.trust, bus, tellState, leaving.signal),
     tellState,
   );
   let varlink: VarlinkServer | undefined;
@@ -94,7 +95,9 @@ export async function runHelper(options: HelperOptions): Promise<void> {
     await Promise.race([idle.over, told, bus.ended]);
     service.stopping();
     // Whoever calls from now on has another helper started. Who has called is answered, also when
-    // systemd, which sees the name go, says in between that it is time to end.
+    // systemd, which sees the name go, says in between that it is time to end. Without the name no
+    // signal is sent: a transfer that ends meanwhile is left for the next helper to tell.
+    leaving.abort();
     await bus.releaseName(NAME);
     do await Promise.race([new Promise((resolve) => setTimeout(resolve, DRAIN)), bus.ended]);
     while (unanswered > 0);
@@ -108,12 +111,13 @@ export async function runHelper(options: HelperOptions): Promise<void> {
   bus.close();
 }
 
-/** Serves a data folder from now on. */
+/** Serves a data folder from now on; transfers until `leaving`. */
 async function openData(
   dataDir: string,
   trust: TrustRoots,
   bus: SystemBus,
   tellState: () => void,
+  leaving: AbortSignal,
 ): Promise<Opened> {
   const jobs = new Jobs(new UnitControl(bus), dataDir);
   const backend: Backend = {
@@ -130,9 +134,14 @@ async function openData(
   announceTransfers(jobs, watch, announcer);
   jobs.onStart(tellState);
   jobs.onEnd(tellState);
+  const leave = () => jobs.leaveTransfers();
+  if (leaving.aborted) leave();
+  leaving.addEventListener('abort', leave);
   try {
     await jobs.recover();
   } catch (error) {
+    leaving.removeEventListener('abort', leave);
+    jobs.leave();
     watch.close();
     throw error;
   }

@@ -64,7 +64,9 @@ export class Job extends EventEmitter<JobEvents> {
   readonly printed = { stdout: '', stderr: '' };
   readonly #read = { stdout: new Tail(), stderr: new Tail() };
   #watcher: FSWatcher | undefined;
+  #isLeft = false;
 
+  /** Throws when the folder has no whole request. */
   constructor(id: number, folder: string) {
     super();
     this.setMaxListeners(0);
@@ -82,14 +84,20 @@ export class Job extends EventEmitter<JobEvents> {
     return this.end ?? new Promise((resolve) => this.once('ended', resolve));
   }
 
+  /** Has what is new taken in from now on. */
   watch(): void {
     this.#watcher = watch(this.folder, () => this.look());
-    this.look();
+  }
+
+  /** Follows it no longer: what it does, and its end, are for the next helper, which finds its folder. */
+  leave(): void {
+    this.#isLeft = true;
+    this.#watcher?.close();
   }
 
   /** Takes in what is new. */
   look(): void {
-    if (this.end) return;
+    if (this.end || this.#isLeft) return;
     // Asked first: what is read after it is complete.
     const isOver = isMarked(this.folder, 'ended');
     for (const name of ['stdout', 'stderr'] as const) {
@@ -175,6 +183,7 @@ export class Jobs {
   readonly #jobs = new Map<number, Job>();
   readonly #events = new EventEmitter<{ started: [Job]; ended: [Job, JobEnd] }>();
   #lastId = 0;
+  #leavesTransfers = false;
 
   constructor(units: Units, dataDir: string, folder = JOBS_FOLDER) {
     this.#units = units;
@@ -214,7 +223,14 @@ export class Jobs {
       writeFileSync(join(folder, name), text, { mode: 0o600 });
     linkData(this.#dataDir, this.#folder);
     writeRequest(folder, { ...request, argv: [`--dir=${this.#dataDir}`, ...words] });
-    const job = this.#add(id, folder);
+    const job = new Job(id, folder);
+    try {
+      this.#follow(job);
+    } catch (error) {
+      // Nothing has begun.
+      rmSync(folder, { recursive: true, force: true });
+      throw error;
+    }
     try {
       await this.#units.start(job.unit);
     } catch (error) {
@@ -232,18 +248,38 @@ export class Jobs {
     await this.#units.stop(job.unit);
   }
 
-  /** Takes up what an earlier helper has left: what runs is watched, what has ended is told. */
+  /**
+   * Follows transfers no longer, those that start from now on neither: the next helper tells of them.
+   * Commands are followed to their end, for which their callers wait.
+   */
+  leaveTransfers(): void {
+    this.#leavesTransfers = true;
+    for (const job of this.#jobs.values()) if (isTransfer(job)) job.leave();
+  }
+
+  /** Follows nothing any more. */
+  leave(): void {
+    for (const job of this.#jobs.values()) job.leave();
+  }
+
+  /**
+   * Takes up what an earlier helper has left: what runs is watched, what has ended is told. Throws, and
+   * all folders stay, when something cannot be read or watched.
+   */
   async recover(): Promise<void> {
     for (const name of namesIn(this.#folder)) {
       const folder = join(this.#folder, name);
       let job: Job;
       try {
-        job = this.#add(Number(name), folder);
-      } catch {
+        job = new Job(Number(name), folder);
+      } catch (error) {
+        if (!isTorn(error)) throw error;
         // Its helper was killed before it had written what is to be done.
         rmSync(folder, { recursive: true, force: true });
         continue;
       }
+      this.#follow(job);
+      job.look();
       // Where systemd does not say, the folder will.
       const isActive = await this.#units.isActive(job.unit).catch(() => true);
       if (!isActive && !job.end) {
@@ -253,17 +289,28 @@ export class Jobs {
     }
   }
 
-  #add(id: number, folder: string): Job {
-    const job = new Job(id, folder);
-    this.#jobs.set(id, job);
+  #follow(job: Job): void {
+    if (this.#leavesTransfers && isTransfer(job)) job.leave();
+    // What cannot be watched is not told of.
+    else job.watch();
+    this.#jobs.set(job.id, job);
     job.once('ended', (end) => {
-      this.#jobs.delete(id);
+      this.#jobs.delete(job.id);
       this.#events.emit('ended', job, end);
     });
     this.#events.emit('started', job);
-    job.watch();
-    return job;
   }
+}
+
+/** Whether somebody else than its caller looks at a job. */
+export function isTransfer({ request }: Job): boolean {
+  return request.type !== 'command';
+}
+
+/** Whether a request could not be read because it is not there, or not whole. */
+function isTorn(error: unknown): boolean {
+  const errno = errnoOf(error);
+  return error instanceof SyntaxError || errno === 'ENOENT' || errno === 'ENOTDIR';
 }
 
 /** What the helper does not see, the worker of a transfer does not either: they are confined alike. */

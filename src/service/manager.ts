@@ -7,7 +7,7 @@ import type { TrustRoots } from '../trust/types.ts';
 import type { ManagerMethods, ManagerProperties } from './api.generated.ts';
 import { ServiceError } from './error.ts';
 import { imageLine, imageNamed } from './images.ts';
-import { type Job, type Jobs, outputOf } from './jobs.ts';
+import { isTransfer, type Job, type Jobs, outputOf } from './jobs.ts';
 import { type ApiObject, type Caller, objectPath, ROOT } from './objects.ts';
 import {
   checkOptions,
@@ -200,7 +200,7 @@ export function managerMethods(backend: Backend): Methods {
 
 /** Jobs that somebody else than their caller looks at. */
 export function transfersOf(jobs: Jobs): Job[] {
-  return jobs.list().filter(({ request }) => request.type !== 'command');
+  return jobs.list().filter(isTransfer);
 }
 
 /** Ends a transfer. Throws ServiceError `AccessDenied` for a collection of garbage, which takes more. */

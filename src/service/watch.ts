@@ -35,9 +35,14 @@ export class DataWatch extends EventEmitter<WatchEvents> {
   constructor(dataDir: string) {
     super();
     this.#dataDir = dataDir;
-    this.#watchFolders();
-    this.#pods = this.#readPods();
-    this.#images = new Set(this.#readImages());
+    try {
+      this.#watchFolders();
+      this.#pods = this.#readPods();
+      this.#images = new Set(this.#readImages());
+    } catch (error) {
+      this.close();
+      throw error;
+    }
     this.#touched.clear();
   }
 

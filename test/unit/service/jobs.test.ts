@@ -1,9 +1,22 @@
-import { appendFileSync, existsSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  watch,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { jobFolder, mark, writeProgress, writeResult } from '../../../src/service/job-files.ts';
 import { Jobs } from '../../../src/service/jobs.ts';
+
+vi.mock(import('node:fs'), async (original) => {
+  const fs = await original();
+  return { ...fs, watch: vi.fn(fs.watch) as unknown as typeof fs.watch };
+});
 
 let folder: string;
 beforeEach(() => {
@@ -89,6 +102,45 @@ test('the next helper keeps what runs also where systemd does not answer', async
   await after.recover();
   expect(after.list().map(({ id }) => id)).toEqual([running.id]);
   expect(existsSync(running.folder)).toBe(true);
+});
+
+test('a transfer that ends after it was left is told by the next helper, a command by this one', async () => {
+  const before = new Jobs(idle, folder, folder);
+  const early = await start(before);
+  const command = await before.start({ type: 'command', subject: 'x' }, () => ['rm']);
+  before.leaveTransfers();
+  const late = await start(before);
+  const told: number[] = [];
+  before.onEnd(({ id }) => told.push(id));
+  for (const job of [early, late, command]) {
+    writeResult(job.folder, 0);
+    mark(job.folder, 'ended');
+  }
+  expect(await command.done()).toMatchObject({ result: 'done' });
+  early.look();
+  expect(told).toEqual([command.id]);
+  const after = new Jobs(idle, folder, folder);
+  const ends: string[] = [];
+  after.onEnd((job, { result }) => ends.push(`${job.id} ${result}`));
+  await after.recover();
+  expect(ends.sort()).toEqual([`${early.id} done`, `${late.id} done`]);
+});
+
+test('what cannot be watched keeps its folder, and is followed as soon as it can', async () => {
+  const running = await start(new Jobs(idle, folder, folder));
+  const after = new Jobs(idle, folder, folder);
+  const refuse = () => {
+    throw Object.assign(new Error('no space left'), { code: 'ENOSPC' });
+  };
+  vi.mocked(watch).mockImplementationOnce(refuse);
+  await expect(after.recover()).rejects.toThrow('no space left');
+  expect(after.list()).toEqual([]);
+  expect(existsSync(running.folder)).toBe(true);
+  await after.recover();
+  expect(after.list().map(({ id }) => id)).toEqual([running.id]);
+  vi.mocked(watch).mockImplementationOnce(refuse);
+  await expect(start(after)).rejects.toThrow('no space left');
+  expect(readdirSync(folder).filter((name) => /^\d+$/.test(name))).toEqual([`${running.id}`]);
 });
 
 test('a unit that cannot be started is an error, and leaves nothing', async () => {
