@@ -68,7 +68,7 @@ describe('a published port', () => {
       done
       wait -n; wait -n; wait -n
       until grep -qx ready *; do sleep 0.1; done
-      rkt stop "$(rkt list --full --no-legend | grep running | cut -f1)" > /dev/null 2>&1
+      rkt list --full --no-legend | grep running | cut -f1 | xargs -n 1 rkt stop > /dev/null 2>&1
       wait; cat *`.replaceAll('$', '$$$$');
     const said = await host.ok(['bash', '-c', script, 'bash', SERVER]);
     expect(said.match(/^ready$/gm)).toHaveLength(1);

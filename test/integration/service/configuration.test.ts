@@ -1,5 +1,5 @@
 // A file in /etc/rkt that is bad: the helper starts all the same, and tells.
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { MESSAGE_IDS } from '../../../src/systemd/journal.ts';
 import { startHost } from '../../lib/host.ts';
 import { call, installHelper, property, python, shell, varlink } from './installed.ts';
@@ -10,6 +10,15 @@ installHelper(host);
 const FILE = '/etc/rkt/paths.d/mine.json';
 const WRONG = `bad configuration ${FILE}: not JSON`;
 
+// One helper lasts for a test, however slow the machine.
+beforeAll(() =>
+  shell(
+    host,
+    `mkdir -p /run/systemd/system/rkt-helper.service.d
+     printf '[Service]\\nExecStart=\\nExecStart=/usr/bin/rkt helper --idle=10m\\n' > /run/systemd/system/rkt-helper.service.d/idle.conf
+     systemctl daemon-reload`,
+  ),
+);
 beforeEach(async () => {
   await host.run(['systemctl', 'stop', 'rkt-helper.service']);
   await host.writeFile(FILE, '{ "rktKind": "paths", secret }\n');
