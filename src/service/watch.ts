@@ -1,6 +1,6 @@
 import { EventEmitter } from 'node:events';
-import { type FSWatcher, readdirSync, watch } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { closeSync, constants, type FSWatcher, openSync, readdirSync, watch } from 'node:fs';
+import { dirname } from 'node:path';
 import { errnoOf } from '../os/error.ts';
 import { GROUPS, groupFolder } from '../pod/layout.ts';
 import { type Pod, refreshPod } from '../pod/pods.ts';
@@ -86,7 +86,7 @@ export class DataWatch extends EventEmitter<WatchEvents> {
       for (const path of ['', dirname(POD_FILES.ready), POD_FILES.status])
         if (!watchers.has(path))
           try {
-            const watcher = watch(join(folder, path), () => {
+            const watcher = watchBelow(folder, path, () => {
               this.#touched.add(uuid);
               this.#lookSoon();
             });
@@ -149,4 +149,25 @@ export class DataWatch extends EventEmitter<WatchEvents> {
 
 function isRunning({ state }: Pod): boolean {
   return state === 'running';
+}
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+
+/**
+ * Has a folder below another one watched, where no link leads to it: an app that reaches the root of its
+ * pod may put some there. Not by openat2(2), which RestrictSUIDSGID= keeps from the helper.
+ */
+function watchBelow(folder: string, path: string, listener: () => void): FSWatcher {
+  const open = (name: string) => openSync(name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+  let fd = open(folder);
+  try {
+    for (const name of path.split('/').filter(Boolean)) {
+      const above = fd;
+      fd = open(`/proc/self/fd/${above}/${name}`);
+      closeSync(above);
+    }
+    return watch(`/proc/self/fd/${fd}`, listener);
+  } finally {
+    closeSync(fd);
+  }
 }
