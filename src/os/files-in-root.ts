@@ -1,5 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { posix } from 'node:path';
 import { errnoOf } from './error.ts';
 import { inFolderOfRoot } from './inroot.ts';
@@ -7,25 +16,58 @@ import { inFolderOfRoot } from './inroot.ts';
 // Files of a root that somebody else may be writing to at the same time: their folders are held while
 // they are changed, and nothing follows what has their name.
 
-/** Writes a whole file, which readers see at once; what was there is replaced, a symlink too. */
-export function writeInRoot(root: string, path: string, text: string, mode = 0o666): void {
+/**
+ * Writes a whole file, which readers see at once; what was there is replaced, a symlink too. Processes
+ * that write one at the same time do not disturb each other. Its mode is this one whatever the umask.
+ */
+export function writeInRoot(root: string, path: string, text: string, mode = 0o644): void {
   inFolderOf(root, path, (folder, name) => {
-    const temporary = `${folder}/.${name}_new`;
+    const temporary = `${folder}/.${name}_${process.pid}_new`;
     rmSync(temporary, { force: true });
-    writeFileSync(temporary, text, { flag: 'wx', mode });
-    renameSync(temporary, `${folder}/${name}`);
+    try {
+      writeNew(temporary, text, mode);
+      renameSync(temporary, `${folder}/${name}`);
+    } catch (error) {
+      rmSync(temporary, { force: true });
+      throw error;
+    }
   });
 }
 
-/** Makes a folder in one that is there, unless there is one already. */
-export function makeFolderInRoot(root: string, path: string, mode = 0o777): void {
+function writeNew(path: string, text: string, mode: number): void {
+  const fd = openSync(path, 'wx', mode);
+  try {
+    fchmodSync(fd, mode);
+    writeFileSync(fd, text);
+  } finally {
+    closeSync(fd);
+  }
+}
+
+const { O_RDONLY, O_DIRECTORY, O_NOFOLLOW } = constants;
+
+/** Makes a folder in one that is there, unless there is one already; its mode is this one whatever the umask. */
+export function makeFolderInRoot(root: string, path: string, mode = 0o755): void {
   inFolderOf(root, path, (folder, name) => {
+    const made = `${folder}/${name}`;
     try {
-      mkdirSync(`${folder}/${name}`, { mode });
+      mkdirSync(made, { mode });
     } catch (error) {
-      if (errnoOf(error) !== 'EEXIST') throw error;
+      if (errnoOf(error) === 'EEXIST') return;
+      throw error;
+    }
+    const fd = openSync(made, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+    try {
+      fchmodSync(fd, mode);
+    } finally {
+      closeSync(fd);
     }
   });
+}
+
+/** Moves a folder of the same file system into the root, where nothing, or an empty folder, has that path. */
+export function moveIntoRoot(source: string, root: string, path: string): void {
+  inFolderOf(root, path, (folder, name) => renameSync(source, `${folder}/${name}`));
 }
 
 /** Removes a file, or a symlink, if it is there. */

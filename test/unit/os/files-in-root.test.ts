@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   existsSync,
   lstatSync,
@@ -6,14 +8,17 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
+import { buildSync } from 'esbuild';
 import { afterAll, expect, test } from 'vitest';
 import {
   makeFolderInRoot,
+  moveIntoRoot,
   removeInRoot,
   removeTreeInRoot,
   writeInRoot,
@@ -42,9 +47,72 @@ test('a file is written whole, over another', () => {
   expect(readdirSync(join(root, 'in'))).toEqual(['x']);
 });
 
+test('processes that write one file at the same time do not disturb each other', async () => {
+  const { root } = places();
+  const program = join(root, 'write.mjs');
+  symlinkSync(resolve('node_modules'), join(root, 'node_modules'));
+  buildSync({
+    stdin: {
+      contents: `import { writeInRoot } from './src/os/files-in-root.ts';
+for (let n = 0; n < 300; n++) writeInRoot(${JSON.stringify(root)}, '/in/x', 'whole');`,
+      resolveDir: resolve('.'),
+    },
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    external: ['koffi'],
+    outfile: program,
+  });
+  const ends = [1, 2, 3].map(async () => {
+    const child = spawn(process.execPath, [program], {
+      stdio: ['ignore', 'ignore', 'inherit'],
+    });
+    return (await once(child, 'exit'))[0];
+  });
+  expect(await Promise.all(ends)).toEqual([0, 0, 0]);
+  expect(readFileSync(join(root, 'in/x'), 'utf8')).toBe('whole');
+  expect(readdirSync(join(root, 'in'))).toEqual(['x']);
+});
+
+test('what cannot be written leaves nothing behind', () => {
+  const { root } = places();
+  mkdirSync(join(root, 'in/x'));
+  expect(() => writeInRoot(root, '/in/x', 'mine')).toThrow();
+  expect(readdirSync(join(root, 'in'))).toEqual(['x']);
+});
+
+test('what is made has its mode whatever the umask is', () => {
+  const { root } = places();
+  const umask = process.umask(0o077);
+  try {
+    writeInRoot(root, '/in/x', 'one');
+    makeFolderInRoot(root, '/in/folder');
+    makeFolderInRoot(root, '/in/folder/own', 0o700);
+  } finally {
+    process.umask(umask);
+  }
+  const mode = (path: string) => statSync(join(root, path)).mode & 0o777;
+  expect(['in/x', 'in/folder', 'in/folder/own'].map(mode)).toEqual([0o644, 0o755, 0o700]);
+});
+
+test('a folder is moved in, not to where a link leads', () => {
+  const { root, outside, kept } = places();
+  const source = mkdtempSync(join(scratch, 'source-'));
+  writeFileSync(join(source, 'new'), '');
+  symlinkSync(outside, join(root, 'in/link'));
+  symlinkSync(outside, join(root, 'out'));
+  expect(() => moveIntoRoot(source, root, '/in/link')).toThrow('ENOTDIR');
+  expect(() => moveIntoRoot(source, root, '/out/new')).toThrow('is not a folder');
+  mkdirSync(join(root, 'in/empty'));
+  moveIntoRoot(source, root, '/in/empty');
+  expect(readdirSync(join(root, 'in/empty'))).toEqual(['new']);
+  kept();
+});
+
 test('a link that has the name of a file, or of what it is made as, is replaced', () => {
   const { root, outside, kept } = places();
-  for (const name of ['x', '.x_new']) symlinkSync(join(outside, 'file'), join(root, 'in', name));
+  for (const name of ['x', `.x_${process.pid}_new`])
+    symlinkSync(join(outside, 'file'), join(root, 'in', name));
   writeInRoot(root, '/in/x', 'mine');
   expect(lstatSync(join(root, 'in/x')).isFile()).toBe(true);
   kept();
