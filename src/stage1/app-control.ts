@@ -1,7 +1,6 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { readIfExists } from '../os/files.ts';
 import { removeInRoot, writeInRoot } from '../os/files-in-root.ts';
 import { Stage1Error } from './error.ts';
 import { systemctlInPod, TIMED_OUT } from './in-pod.ts';
@@ -70,9 +69,10 @@ export async function stopApp(
   // Pods that an older rkt has started have none.
   if (existsSync(join(podFolder, POD_FILES.stage1Root, 'rkt/units', SETTLE)))
     manage(podFolder, 'start', SETTLE);
+  // It is not read: what has its name is whatever the pod has made there.
   const status = join(podFolder, POD_FILES.status, app);
   const until = Date.now() + RECORDING;
-  while (readIfExists(status) === undefined && podPid(podFolder) !== undefined) {
+  while (!existsSync(status) && podPid(podFolder) !== undefined) {
     if (Date.now() > until)
       throw new Stage1Error('app-setup', `app "${app}" has stopped, and left no status`);
     await delay(10);
