@@ -6,6 +6,7 @@ const AT_RECURSIVE = 0x8000;
 const OPEN_TREE_CLONE = 1;
 const O_CLOEXEC = 0o2000000;
 const MOVE_MOUNT_F_EMPTY_PATH = 4;
+const MOVE_MOUNT_T_SYMLINKS = 0x10;
 
 /**
  * A descriptor of a copy of what is mounted at `source`, and below it if `recursive`, that is mounted
@@ -17,11 +18,16 @@ export function cloneTree(source: string, recursive: boolean): number {
   return check(open(SYS.open_tree, AT_FDCWD, source, flags), 'open_tree', source);
 }
 
-/** Mounts such a copy, in whatever mount namespace the caller is by now: move_mount(2). */
+/**
+ * Mounts such a copy, in whatever mount namespace the caller is by now: move_mount(2). A symlink at the
+ * end of `target` is not followed, unless it is the path of a descriptor.
+ */
 export function attachTree(tree: number, target: string): void {
   const move = native(
     'long syscall(long number, long from, const char *path, long to, const char *target, long flags)',
   );
-  const moved = move(SYS.move_mount, tree, '', AT_FDCWD, target, MOVE_MOUNT_F_EMPTY_PATH);
+  const follow = target.startsWith('/proc/self/fd/') ? MOVE_MOUNT_T_SYMLINKS : 0;
+  const flags = MOVE_MOUNT_F_EMPTY_PATH | follow;
+  const moved = move(SYS.move_mount, tree, '', AT_FDCWD, target, flags);
   check(moved, 'move_mount', target);
 }

@@ -6,8 +6,10 @@ import { serializeImageManifest } from '../appc/stored.ts';
 import { layersOf } from '../image/closure.ts';
 import { copyLayers } from '../image/merge.ts';
 import type { Store, StoredImage } from '../image/store.ts';
-import { removeTreeInRoot } from '../os/files-in-root.ts';
+import { errnoOf } from '../os/error.ts';
+import { makeFolderInRoot, moveIntoRoot, removeTreeInRoot } from '../os/files-in-root.ts';
 import { withIdMap } from '../os/idmap.ts';
+import { onPathOfRoot } from '../os/inroot.ts';
 import { lockFile } from '../os/lock.ts';
 import { mountPoints } from '../os/mount-points.ts';
 import { inMountsOf } from '../os/mounts-of.ts';
@@ -37,17 +39,20 @@ export async function install(
   try {
     const ids = await layersOf(store, image);
     const info = join(appsInfo(pod), app);
-    const root = rootOf(pod, app);
     mkdirSync(info, { mode: 0o750 });
-    mkdirSync(root, { recursive: true, mode: 0o755 });
     writeFileSync(join(info, 'manifest'), serializeImageManifest(image.manifest), { mode: 0o640 });
     if (existsSync(join(pod.folder, 'overlay-prepared')))
       writeFileSync(join(info, 'treeStoreID'), `${ids.join('\n')}\n`, { mode: 0o640 });
-    else {
-      const layers = ids.map((id) => store.treeRoot(id));
-      copyLayers(layers, root, join(pod.folder, 'merged', app));
-      rmSync(join(pod.folder, 'merged'), { recursive: true, force: true });
-    }
+    const stage1Root = stage1RootOf(pod);
+    removeTreeInRoot(stage1Root, `/opt/stage2/${app}`);
+    for (const folder of ['/opt', '/opt/stage2', `/opt/stage2/${app}`, `/${appRootfs(app)}`])
+      makeFolderInRoot(stage1Root, folder);
+    if (!existsSync(join(info, 'treeStoreID')))
+      copyRoot(
+        pod,
+        app,
+        ids.map((id) => store.treeRoot(id)),
+      );
   } finally {
     trees.release();
   }
@@ -55,12 +60,25 @@ export async function install(
   changeMounts(pod, app, stage1, () => mountAppRoot(store, pod.folder, app));
 }
 
+/** The copy is made where the pod does not see it, and could not put links in its way. */
+function copyRoot(pod: Pod, app: string, layers: readonly string[]): void {
+  const scratch = join(pod.folder, 'merged');
+  rmSync(scratch, { recursive: true, force: true });
+  const [copy, work] = [join(scratch, 'copy'), join(scratch, 'work')];
+  for (const folder of [scratch, copy, work]) makeFolder(folder, 0o755);
+  copyLayers(layers, copy, work);
+  moveIntoRoot(copy, stage1RootOf(pod), `/${appRootfs(app)}`);
+  rmSync(scratch, { recursive: true, force: true });
+}
+
 /** Mounts an app's root once more for the pod's user namespace, if that has one. */
 export function mapApp(store: Store, pod: Pod, app: string, stage1: Stage1Apps | undefined): void {
   const users = readIdRange(pod.folder);
   if (!users) return;
   if (ownersAreShifted(pod.folder)) {
-    moveOwners(rootOf(pod, app), shiftOf(users));
+    onPathOfRoot(stage1RootOf(pod), `/${appRootfs(app)}`, (root) =>
+      moveOwners(`${root}/.`, shiftOf(users)),
+    );
     return;
   }
   changeMounts(pod, app, stage1, () => unmount(rootOf(pod, app)));
@@ -81,7 +99,11 @@ function changeMounts(
 }
 
 function rootOf(pod: Pod, app: string): string {
-  return join(pod.folder, POD_FILES.stage1Root, appRootfs(app));
+  return join(stage1RootOf(pod), appRootfs(app));
+}
+
+function stage1RootOf(pod: Pod): string {
+  return join(pod.folder, POD_FILES.stage1Root);
 }
 
 /** Everything of an app that the manifest does not name, so that the next of its name finds nothing. */
@@ -97,7 +119,7 @@ export async function discard(
       if (mountPoints().includes(root)) unmount(root);
     });
   removeMarks(pod.folder, app);
-  removeTreeInRoot(join(pod.folder, POD_FILES.stage1Root), `/opt/stage2/${app}`);
+  removeTreeInRoot(stage1RootOf(pod), `/opt/stage2/${app}`);
   const paths = [
     `overlay/${app}`,
     ...ownVolumes(pod, app).map((id) => join(POD_FILES.sharedVolumes, id)),
@@ -126,8 +148,17 @@ function removeTree(path: string): void {
 /** Where the images of the apps are told of; made if the pod never had any. */
 export function appsInfo(pod: Pod): string {
   const folder = join(pod.folder, 'appsinfo');
-  mkdirSync(folder, { recursive: true, mode: 0o750 });
+  makeFolder(folder, 0o750);
   return folder;
+}
+
+/** Makes that one alone: the pod may have been moved meanwhile, and its folder is not to be made anew. */
+function makeFolder(path: string, mode: number): void {
+  try {
+    mkdirSync(path, { mode });
+  } catch (error) {
+    if (errnoOf(error) !== 'EEXIST') throw error;
+  }
 }
 
 function supervisorOf(pod: Pod): number {

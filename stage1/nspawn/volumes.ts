@@ -8,7 +8,6 @@ import {
   mkdirSync,
   openSync,
   type Stats,
-  writeFileSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import {
@@ -20,8 +19,9 @@ import {
   type Volume,
 } from '../../src/appc/index.ts';
 import { errnoOf } from '../../src/os/error.ts';
+import { makeFolderInRoot, writeInRoot } from '../../src/os/files-in-root.ts';
 import { type IdRange, mapMount } from '../../src/os/idmap.ts';
-import { inFolderOfRoot } from '../../src/os/inroot.ts';
+import { inFolderOfRoot, onPathOfRoot } from '../../src/os/inroot.ts';
 import { moveOwners } from '../../src/os/move-owners.ts';
 import { forbidDevices, MS, mount } from '../../src/os/syscalls.ts';
 import { Stage1Error } from '../../src/stage1/error.ts';
@@ -48,7 +48,10 @@ export interface MappedUsers {
   readonly shifted: boolean;
 }
 
-/** Mounts every volume that an app uses into the stage1 root, each once. */
+/**
+ * Mounts every volume that an app uses into the stage1 root, each once. The pod may run already, and its
+ * root may have put links there.
+ */
 export function mountVolumes(
   podFolder: string,
   root: string,
@@ -56,23 +59,42 @@ export function mountVolumes(
   users?: MappedUsers,
 ): void {
   for (const used of usedVolumes(mounts)) {
-    const target = join(root, volumePath(used.id));
+    const place = { root, path: volumePath(used.id) };
     const { volume } = used;
     switch (volume.kind) {
       case 'host':
-        withSource(volume, (source, stats) => bindHost(volume, source, stats, target, users));
+        withSource(volume, (source, stats) => bindHost(volume, source, stats, place, users));
         break;
       case 'empty':
-        mkdirSync(target, { recursive: true });
-        bindEmpty(volume, emptyFolder(podFolder, used, volume), target, users);
-        forbidDevices(target);
+        makePlace(place, 'folder');
+        bindEmpty(volume, emptyFolder(podFolder, used, volume), place, users);
+        onPlace(place, forbidDevices);
         break;
       case 'tmpfs':
-        mkdirSync(target, { recursive: true });
-        mount('tmpfs', target, 'tmpfs', MS.NOSUID | MS.NODEV, tmpfsOptions(volume, users));
+        makePlace(place, 'folder');
+        onPlace(place, (target) => {
+          mount('tmpfs', target, 'tmpfs', MS.NOSUID | MS.NODEV, tmpfsOptions(volume, users));
+        });
         break;
     }
   }
+}
+
+/** A path in the stage1 root. */
+interface Place {
+  readonly root: string;
+  readonly path: string;
+}
+
+function makePlace({ root, path }: Place, kind: 'folder' | 'file'): void {
+  for (const folder of ['/rkt', '/rkt/volumes']) makeFolderInRoot(root, folder);
+  if (kind === 'folder') makeFolderInRoot(root, path);
+  else writeInRoot(root, path, '');
+}
+
+/** What is mounted there by `action` is seen by the next call. */
+function onPlace({ root, path }: Place, action: (target: string) => void): void {
+  onPathOfRoot(root, path, action);
 }
 
 /** What is mounted below comes along unless it is told not to; a device is there to be used. */
@@ -80,41 +102,41 @@ function bindHost(
   volume: HostVolume,
   source: string,
   stats: Stats,
-  target: string,
+  place: Place,
   users: MappedUsers | undefined,
 ): void {
-  if (stats.isDirectory()) mkdirSync(target, { recursive: true });
-  else writeFileSync(target, '');
+  makePlace(place, stats.isDirectory() ? 'folder' : 'file');
   const depth = volume.recursive === false ? 'alone' : 'all';
   const isDevice = stats.isCharacterDevice() || stats.isBlockDevice();
-  bindMapped(volume, source, target, depth, isDevice ? undefined : users);
-  if (!isDevice) forbidDevices(target);
+  bindMapped(volume, source, place, depth, isDevice ? undefined : users);
+  if (!isDevice) onPlace(place, forbidDevices);
 }
 
 function bindEmpty(
   volume: EmptyVolume,
   source: string,
-  target: string,
+  place: Place,
   users: MappedUsers | undefined,
 ): void {
   if (users?.shifted) moveOwners(source, shiftOf(users.users));
-  bindMapped(volume, source, target, 'alone', users?.shifted ? undefined : users);
+  bindMapped(volume, source, place, 'alone', users?.shifted ? undefined : users);
 }
 
 /** What belongs to N in the volume belongs to N in the pod, whatever the host calls the pod's users. */
 function bindMapped(
   { name }: Volume,
   source: string,
-  target: string,
+  place: Place,
   depth: 'alone' | 'all',
   users: MappedUsers | undefined,
 ): void {
   if (!users) {
-    mount(source, target, '', depth === 'all' ? MS.BIND | MS.REC : MS.BIND);
+    const flags = depth === 'all' ? MS.BIND | MS.REC : MS.BIND;
+    onPlace(place, (target) => mount(source, target, '', flags));
     return;
   }
   try {
-    mapMount(source, target, users.ids, depth);
+    onPlace(place, (target) => mapMount(source, target, users.ids, depth));
   } catch (error) {
     const below =
       depth === 'all' ? ', or one mounted below it (leave those out: recursive=false)' : '';

@@ -29,9 +29,8 @@ test('links that it puts there do not lead `stop` out', async () => {
   expect(await box.ok(['status', pod.uuid])).not.toContain('zz');
 });
 
-test('nor those commands that change its apps, nor do FIFOs hold up those that look at them', async () => {
-  const { folder, file } = outside();
-  for (const name of ['victim', 'victim/rootfs']) mkdirSync(join(folder, name));
+/** A mutable pod whose apps may do all that root may. */
+async function sandbox(...flags: readonly string[]) {
   const uuidFile = join(box.folder(), 'uuid');
   const running = box.local.start([
     'app',
@@ -39,25 +38,65 @@ test('nor those commands that change its apps, nor do FIFOs hold up those that l
     '--net=none',
     '--insecure-options=capabilities',
     `--uuid-file-save=${uuidFile}`,
+    ...flags,
   ]);
   await expect.poll(() => existsSync(uuidFile) && readFileSync(uuidFile, 'utf8')).toBeTruthy();
   const uuid = readFileSync(uuidFile, 'utf8');
   await box.ok(['status', '--wait-ready', uuid]);
-  const app = (name: string, script: string) =>
-    box.ok(['app', 'add', uuid, BOX, `--name=${name}`, '--', '-c', script]);
-  await app('victim', 'true');
+  const add = (name: string, script: string, ...more: readonly string[]) =>
+    box.local.rkt(['app', 'add', uuid, BOX, `--name=${name}`, ...more, '--', '-c', script]);
+  const start = async (name: string, script: string) => {
+    expect(await add(name, script)).toMatchObject({ code: 0 });
+    await box.ok(['app', 'start', uuid, `--app=${name}`]);
+  };
+  return {
+    uuid,
+    add,
+    start,
+    /** Has an app do something in the pod's own root, and stay. */
+    trace: async (name: string, script: string) => {
+      await start(name, `cd /proc/1/root && ${script} && echo ${name} is ready; exec sleep 1000`);
+      await running.printed(new RegExp(`${name} is ready`));
+    },
+    end: async () => {
+      await box.local.rkt(['stop', '--force', uuid]);
+      await running.done;
+    },
+  };
+}
+
+test('nor those commands that change its apps, nor do FIFOs hold up those that look at them', async () => {
+  const { folder, file } = outside();
+  for (const name of ['victim', 'victim/rootfs']) mkdirSync(join(folder, name));
+  const { uuid, add, start, trace, end } = await sandbox();
+  expect(await add('victim', 'true')).toMatchObject({ code: 0 });
+  await start('sleeper', 'exec sleep 1000');
   const link = (name: string) => `ln -sf ${file} ${name}`;
-  await app(
+  await trace(
     'tracer',
-    `cd /proc/1/root && ${['', '-started', '_stopping', '_last'].map((end) => link(`rkt/status/victim${end}`)).join(' && ')} && ${link('rkt/enter/late')} && ${link('rkt/units/late.service')} && mkfifo rkt/status/fifo && mv opt/stage2 opt/old && ln -s ${folder} opt/stage2 && echo ready; exec sleep 1000`,
+    `${['', '-started', '_stopping', '_last'].map((end) => link(`rkt/status/victim${end}`)).join(' && ')} && ${link('rkt/enter/late')} && ${link('rkt/units/late.service')} && mkfifo rkt/status/fifo rkt/status/sleeper && { while :; do cat rkt/status/sleeper; done & } && mv opt/stage2 opt/old && ln -s ${folder} opt/stage2`,
   );
-  await box.ok(['app', 'start', uuid, '--app=tracer']);
-  await running.printed(/ready/);
   await box.local.rkt(['app', 'start', uuid, '--app=victim']);
   await box.local.rkt(['app', 'rm', uuid, '--app=victim']);
+  await box.ok(['app', 'rm', uuid, '--app=sleeper']);
   expect(await box.ok(['list'])).toContain('tracer');
-  await box.local.rkt(['stop', '--force', uuid]);
-  await running.done;
+  await end();
   expect(readFileSync(file, 'utf8')).toBe('kept');
   expect(existsSync(join(folder, 'victim/rootfs'))).toBe(true);
 });
+
+test.each([['with overlays'], ['without', '--no-overlay']])(
+  'nor the one that adds an app, %s',
+  async (_, ...flags) => {
+    const { folder, file } = outside();
+    const { uuid, add, trace, end } = await sandbox(...flags);
+    await trace('first', `ln -s ${folder} opt/stage2/late`);
+    expect(await add('late', 'true')).toMatchObject({ code: 0 });
+    await box.ok(['app', 'start', uuid, '--app=late']);
+    await trace('second', `mv opt/stage2 opt/old && ln -s ${folder} opt/stage2`);
+    expect((await add('later', 'true')).stderr).toContain('is not a folder');
+    await end();
+    expect(readdirSync(folder)).toEqual(['file']);
+    expect(readFileSync(file, 'utf8')).toBe('kept');
+  },
+);
