@@ -59,7 +59,7 @@ export async function fetchAci(
   );
   try {
     const now = readRemote(store, remote.url);
-    if (now && now.record.askedAt >= start && trusted(now.record)) return accepted(now.image);
+    if (now && now.record.askedAt >= start && trusted(now.record)) return again(now.image);
     return await fetchInto(slot, store, remote, now, options);
   } finally {
     slot.release();

@@ -35,8 +35,11 @@ export interface FoundImage extends LocalImage {
    * it. An archive of `docker save` has none.
    */
   readonly manifests: readonly Buffer[];
-  /** What cosign stored in the layout; for whatever manifest, and not verified. */
-  readonly signatures: () => readonly StoredSignature[];
+  /**
+   * What cosign stored in the layout for the manifest of this digest, with what does not say for which
+   * it is; not verified.
+   */
+  readonly signatures: (digest: string) => readonly StoredSignature[];
 }
 
 /** Decides whether an image of a layout or archive may be used. Throws to refuse it. */

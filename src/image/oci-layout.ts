@@ -54,7 +54,7 @@ export function findInLayout(
   return {
     ...readImage(source, candidate),
     transport: scheme,
-    signatures: () => layoutSignatures(source),
+    signatures: (digest) => layoutSignatures(source, digest),
     reference: `${scheme}:${where}${found === undefined ? '' : `:${found}`}`,
     ...(found !== undefined && { tag: found }),
   };

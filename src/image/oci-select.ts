@@ -42,16 +42,20 @@ export function chooseManifest(
   const wanted = all.filter((each) =>
     tag === undefined ? !isSignature(each) : namesOf(each).includes(tag),
   );
+  if (countOf(wanted.filter(isIndex)) > maxIndexes)
+    throw ambiguous(wanted.map(named), where, addTag);
   const candidates = leaves(source, wanted);
   const [first, ...others] = candidates;
   if (!first) {
-    const has = all.length === 0 ? 'it is empty' : `it has ${choices(leaves(source, all))}`;
+    const has = all.length === 0 ? 'it is empty' : `it has ${choices(all.map(named))}`;
     const what = tag === undefined ? 'image' : `image "${tag}"`;
     throw new ImageError('not-found', `no ${what} in ${where}: ${has}`);
   }
   if (others.length === 0) return first;
-  return chooseForHost(candidates, where, 'add ":" and one of them', arches);
+  return chooseForHost(candidates, where, addTag, arches);
 }
+
+const addTag = 'add ":" and one of them';
 
 /**
  * Chooses among several images that of this host.
@@ -73,7 +77,11 @@ export function chooseForHost(
       `no image for linux on ${arches.join(' or ')} in ${where}: it has ${choices(candidates)}`,
     );
   const several = fitting.length > 0 ? fitting : candidates;
-  throw new ImageError('ambiguous', `several images in ${where}, ${hint}: ${choices(several)}`);
+  throw ambiguous(several, where, hint);
+}
+
+function ambiguous(several: readonly Candidate[], where: string, hint: string): ImageError {
+  return new ImageError('ambiguous', `several images in ${where}, ${hint}: ${choices(several)}`);
 }
 
 /** Reads the blob of a descriptor. Throws ImageError `not-found`, `mismatch`, `bad-image`, `io`. */
@@ -102,50 +110,99 @@ function readIndex(source: BlobSource, range: ByteRange): OciIndex['manifests'] 
 
 /** What `cosign save` notes of the entries of a layout's index. */
 const kindOf = 'kind';
-const kinds = ['sigs', 'atts', 'sboms'].map((kind) => `dev.cosignproject.cosign/${kind}`);
+const [signatureKind, ...otherKinds] = ['sigs', 'atts', 'sboms'].map(
+  (kind) => `dev.cosignproject.cosign/${kind}`,
+);
 /** What cosign tags signatures of an image with, and whoever copies them. */
 const tagForm = /^sha256-[0-9a-f]{64}\.(sig|att|sbom)$/;
 
 /** Whether an entry of a layout's index is no image, but what cosign says of one. */
-export function isSignature({ annotations }: Descriptor): boolean {
-  return (
-    kinds.includes(annotations[kindOf] ?? '') ||
-    tagForm.test(annotations['org.opencontainers.image.ref.name'] ?? '')
-  );
+export function isSignature(entry: Descriptor): boolean {
+  const kind = entry.annotations[kindOf] ?? '';
+  return kind === signatureKind || otherKinds.includes(kind) || tagForm.test(refName(entry));
 }
 
-/** Keeps indexes of indexes from filling the memory. */
-const maxImages = 10_000;
+/** Whether an entry of a layout's index is what cosign has of signatures over a manifest, or may be. */
+export function mayBeSignatureOf(entry: Descriptor, digest: string): boolean {
+  const tag = refName(entry);
+  return tagForm.test(tag)
+    ? tag === `${digest.replace(':', '-')}.sig`
+    : entry.annotations[kindOf] === signatureKind;
+}
 
-/** Throws ImageError `bad-image` for so many images in one place that nobody can want to list them. */
-export function checkCount(images: number, where: string): void {
-  if (images > maxImages)
-    throw new ImageError('bad-image', `${where} has more than ${maxImages} images`);
+function refName({ annotations }: Descriptor): string {
+  return annotations['org.opencontainers.image.ref.name'] ?? '';
+}
+
+/** More than these in one place are nothing that anybody can want to list. */
+const [maxImages, maxIndexes, maxMebibytes] = [10_000, 100, 16];
+
+/** Keeps indexes of indexes from filling the memory; each of its methods throws ImageError `bad-image`. */
+export class IndexLimits {
+  readonly #where: string;
+  #indexes = 0;
+  #bytes = 0;
+
+  constructor(where: string) {
+    this.#where = where;
+  }
+
+  /** One more index, of so many bytes, is about to be read. */
+  addIndex(size: number): void {
+    this.#bytes += size;
+    this.#check(++this.#indexes <= maxIndexes, `more than ${maxIndexes} image indexes`);
+    if (this.#bytes > maxMebibytes * 2 ** 20)
+      throw new ImageError(
+        'bad-image',
+        `${this.#where}: its image indexes have more than ${maxMebibytes} MiB`,
+      );
+  }
+
+  checkImages(count: number): void {
+    this.#check(count <= maxImages, `more than ${maxImages} images`);
+  }
+
+  #check(isAllowed: boolean, what: string): void {
+    if (!isAllowed) throw new ImageError('bad-image', `${this.#where} has ${what}`);
+  }
 }
 
 /** All manifests below some descriptors, each once, however deep the indexes are nested. */
 function leaves(source: BlobSource, descriptors: readonly Descriptor[]): Candidate[] {
-  const queue: Candidate[] = descriptors.map((descriptor) => {
-    const tag = namesOf(descriptor)[0];
-    return { descriptor, ...(tag !== descriptor.digest && tag !== undefined && { tag }) };
-  });
+  const queue = descriptors.map(named);
+  const limits = new IndexLimits(source.where);
   const found: Candidate[] = [];
   const seen = new Set<string>();
   for (const candidate of queue) {
     const { descriptor } = candidate;
     if (seen.has(descriptor.digest)) continue;
     seen.add(descriptor.digest);
-    if (!indexTypes.has(descriptor.mediaType)) {
+    if (!isIndex(descriptor)) {
       found.push(candidate);
-      checkCount(found.length, source.where);
+      limits.checkImages(found.length);
       continue;
     }
+    limits.addIndex(descriptor.size);
     const where = `image index ${descriptor.digest} of ${source.where}`;
     const nested = parseIndex(readBlob(source, descriptor, 'image index'), where);
     const index = candidate.index ?? descriptor;
     queue.push(...nested.manifests.map((child) => ({ ...candidate, descriptor: child, index })));
   }
   return found;
+}
+
+function isIndex({ mediaType }: Descriptor): boolean {
+  return indexTypes.has(mediaType);
+}
+
+function countOf(descriptors: readonly Descriptor[]): number {
+  return new Set(descriptors.map(({ digest }) => digest)).size;
+}
+
+/** An entry of the index, by its fullest name. */
+function named(descriptor: Descriptor): Candidate {
+  const tag = namesOf(descriptor)[0];
+  return { descriptor, ...(tag !== descriptor.digest && tag !== undefined && { tag }) };
 }
 
 /** What a user may call an entry of the index, the fullest first. */

@@ -21,6 +21,8 @@ import {
   type ImageSource,
   namesOf,
   type OtherName,
+  type RankedImage,
+  rank,
   type Store,
   type StoredImage,
   storeError,
@@ -41,7 +43,7 @@ export interface NewImage {
 
 /**
  * Runs `change` while no other process adds to or takes from the store. Waits for its turn, so it
- * is for renames only.
+ * is for renames, and for what must be true as long as they take.
  */
 export function withStoreLock<T>(store: Store, change: () => T): T {
   const lock = lockFile(join(store.dataDir, 'locks', 'cas'), 'exclusive');
@@ -142,10 +144,11 @@ export function addImage(store: Store, image: NewImage): StoredImage {
   let isNew = false;
   try {
     const version = manifest.labels.find((label) => label.name === 'version')?.value;
-    const info: ImageInfo = {
+    const named = {
       name: manifest.name,
       ...(version === undefined ? {} : { version }),
-      importTime: now(),
+    };
+    const content = {
       size: layers.reduce((sum, id) => sum + sizeOnDisk(store, id), config?.length ?? 0),
       layers,
       ...(source ? { source } : {}),
@@ -153,9 +156,7 @@ export function addImage(store: Store, image: NewImage): StoredImage {
     const folder = join(work.path, 'image');
     mkdirSync(folder, { mode: 0o755 });
     writeFileSync(join(folder, 'manifest'), JSON.stringify(manifest), { mode: 0o644, flush: true });
-    writeFileSync(join(folder, 'info'), JSON.stringify(info), { mode: 0o644, flush: true });
     if (config) writeFileSync(join(work.path, 'blob'), config, { mode: 0o600, flush: true });
-    syncFolder(folder);
     withStoreLock(store, () => {
       const gone = layers.find((id) => !store.hasTree(id));
       if (gone !== undefined)
@@ -163,10 +164,17 @@ export function addImage(store: Store, image: NewImage): StoredImage {
           'not-found',
           `add image ${key}: its tree ${gone} was removed meanwhile, import it again`,
         );
-      if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
       isNew = !existsSync(store.path('image', key));
-      if (!isNew) noteName(store, key, { ...info, latest: source?.latest ?? false });
-      renameIfAbsent(folder, store.path('image', key));
+      const images = store.listReadable();
+      const importTime = nextTime(images, manifest.name);
+      if (isNew) {
+        const info: ImageInfo = { ...named, importTime, ...content };
+        writeFileSync(join(folder, 'info'), JSON.stringify(info), { mode: 0o644, flush: true });
+        syncFolder(folder);
+      }
+      if (config) renameIfAbsent(join(work.path, 'blob'), store.blobPath(key));
+      if (isNew) renameSync(folder, store.path('image', key));
+      else noteName(store, images, key, { ...named, latest: source?.latest ?? false, importTime });
     });
     syncFolder(store.path('blob'));
     syncFolder(store.path('image'));
@@ -205,7 +213,11 @@ export function nameAgain(
 ): void {
   const named = { name, ...(version === undefined ? {} : { version }) };
   try {
-    withStoreLock(store, () => noteName(store, image.key, { ...named, latest, importTime: now() }));
+    withStoreLock(store, () => {
+      const images = store.listReadable();
+      const importTime = nextTime(images, name);
+      noteName(store, images, image.key, { ...named, latest, importTime });
+    });
   } catch (error) {
     throw storeError(`note the name ${name} of image ${image.key}`, error);
   }
@@ -213,11 +225,12 @@ export function nameAgain(
 
 function noteName(
   store: Store,
+  images: readonly StoredImage[],
   key: string,
   { name, version, latest = false, importTime }: OtherName,
 ): void {
   const image = store.get(key);
-  if (!image || leadsTo(store, image, { name, version, latest })) return;
+  if (!image || leadsTo(images, image, { name, version, latest })) return;
   const path = store.path('image', key, 'info');
   const known: ImageInfo = JSON.parse(readFileSync(path, 'utf8'));
   const others = (known.otherNames ?? []).filter(
@@ -228,24 +241,44 @@ function noteName(
   writeFileAtomic(path, JSON.stringify({ ...known, otherNames: [...others, other] }), 0o644);
 }
 
-/** Whether a name, with its version and without, leads to an image already. */
+/** Whether a name, with its version and without, leads to an image as it would if it came by it now. */
 function leadsTo(
-  store: Store,
+  images: readonly StoredImage[],
   image: StoredImage,
   { name, version, latest }: { name: string; version: string | undefined; latest: boolean },
 ): boolean {
   const isKnown = namesOf(image).some(
     (each) => each.name === name && each.version === version && (each.latest || !latest),
   );
-  const labels = version === undefined ? [] : [{ name: 'version', value: version }];
-  return (
-    isKnown && [[], labels].every((some) => store.findByName(name, some)[0]?.key === image.key)
-  );
+  if (!isKnown) return false;
+  const isThis = (found: RankedImage | undefined) => found?.image.key === image.key;
+  if (
+    version !== undefined &&
+    !isThis(rank(images, name, [{ name: 'version', value: version }])[0])
+  )
+    return false;
+  const any = rank(images, name, []);
+  if (latest) return isThis(any[0]);
+  // What comes by its version is no rival of what was the latest, and does not change whose turn that is.
+  return any.some((each) => isThis(each) && each.asLatest > 0) || isThis(any.find(neverLatest));
 }
 
-/** Nanoseconds since the epoch; of two calls the second is later. */
-function now(): number {
-  return (performance.timeOrigin + performance.now()) * 1e6;
+function neverLatest({ asLatest }: RankedImage): boolean {
+  return asLatest === 0;
+}
+
+/** Of numbers of this size not all are there, but of two with this distance each is. */
+const tick = 1024;
+
+/**
+ * Nanoseconds since the epoch, for what comes by a name now: later than all that came by it, be it that
+ * the clock was set back.
+ */
+function nextTime(images: readonly StoredImage[], name: string): number {
+  return images
+    .flatMap(namesOf)
+    .filter((each) => each.name === name)
+    .reduce((time, { importTime }) => Math.max(time, importTime + tick), Date.now() * 1e6);
 }
 
 /** `NAME:VERSION`, as the journal has it. */

@@ -22,7 +22,10 @@ export interface StoredImage {
   /** The manifest's name, and its label `version`. */
   readonly name: string;
   readonly version?: string;
-  /** Nanoseconds since the epoch, exact to a microsecond, the other to a millisecond. */
+  /**
+   * Nanoseconds since the epoch, exact to a millisecond; of what came by one name in turn each is later
+   * than what came before it, whatever the clock said.
+   */
   readonly importTime: number;
   readonly lastUsed: number;
   /** Bytes: the image as received and its unpacked trees. */
@@ -111,6 +114,18 @@ export class Store {
     return this.#keys().flatMap((key) => this.get(key) ?? []);
   }
 
+  /** All images but those that cannot be read. */
+  listReadable(): StoredImage[] {
+    return this.#keys().flatMap((key) => {
+      try {
+        return this.get(key) ?? [];
+      } catch (error) {
+        if (error instanceof ImageError) return [];
+        throw error;
+      }
+    });
+  }
+
   /** The text of an image's manifest. Throws ImageError `not-found`. */
   readManifest(key: string): string {
     try {
@@ -143,16 +158,7 @@ export class Store {
    * the one that was "latest" last, then the one that came last by that name and version.
    */
   findByName(name: string, labels: readonly NameValue[]): StoredImage[] {
-    const anyVersion = labels.every((label) => label.name !== 'version');
-    return this.list()
-      .flatMap((image) => {
-        const fitting = namesOf(image).filter((each) => fits(image, each, name, labels));
-        const last = lastTime(fitting);
-        const asLatest = anyVersion ? lastTime(fitting.filter(({ latest }) => latest)) : 0;
-        return fitting.length === 0 ? [] : [{ image, last, asLatest }];
-      })
-      .sort((a, b) => b.asLatest - a.asLatest || b.last - a.last)
-      .map(({ image }) => image);
+    return rank(this.list(), name, labels).map(({ image }) => image);
   }
 
   /** Notes that the image is used now; without right to write it changes nothing. */
@@ -231,6 +237,31 @@ export function namesOf({
 }: StoredImage): OtherName[] {
   const first = { name, importTime, latest: source?.latest ?? false };
   return [version === undefined ? first : { ...first, version }, ...otherNames];
+}
+
+/** An image that a name may mean. */
+export interface RankedImage {
+  readonly image: StoredImage;
+  /** When it came so last, and when as what was "latest"; 0: never, or a version is asked for. */
+  readonly last: number;
+  readonly asLatest: number;
+}
+
+/** What Store.findByName finds among some images. */
+export function rank(
+  images: readonly StoredImage[],
+  name: string,
+  labels: readonly NameValue[],
+): RankedImage[] {
+  const anyVersion = labels.every((label) => label.name !== 'version');
+  return images
+    .flatMap((image) => {
+      const fitting = namesOf(image).filter((each) => fits(image, each, name, labels));
+      const last = lastTime(fitting);
+      const asLatest = anyVersion ? lastTime(fitting.filter(({ latest }) => latest)) : 0;
+      return fitting.length === 0 ? [] : [{ image, last, asLatest }];
+    })
+    .sort((a, b) => b.asLatest - a.asLatest || b.last - a.last);
 }
 
 /** Whether one of an image's names, with the labels of its manifest, is what is asked for. */

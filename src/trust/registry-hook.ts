@@ -24,7 +24,7 @@ export interface LocalImage {
   readonly where: string;
   readonly tag?: string;
   readonly manifests: readonly Uint8Array[];
-  readonly signatures: () => readonly CosignSignature[];
+  readonly signatures: (digest: string) => readonly CosignSignature[];
 }
 
 /** Gets a line on who signed an image. */
@@ -53,7 +53,7 @@ export function localVerifier(trust: ManifestTrust, info?: Info) {
     verify({
       source: { transport, path: where, ...(tag !== undefined && { tag }) },
       manifests,
-      cosignSignatures: async () => signatures(),
+      cosignSignatures: async (digest) => signatures(digest),
     });
 }
 

@@ -5,7 +5,7 @@ import { object, text, validate } from '../../appc/schema.ts';
 import { ImageError } from '../error.ts';
 import { manifestTypes } from '../oci-layout.ts';
 import { type Descriptor, parseIndex } from '../oci-schema.ts';
-import { checkCount, chooseForHost, indexTypes } from '../oci-select.ts';
+import { chooseForHost, IndexLimits, indexTypes } from '../oci-select.ts';
 import type { Document, Registry } from './registry.ts';
 
 const outline = object({
@@ -14,9 +14,6 @@ const outline = object({
   manifests: z.optional(z.unknown()),
   layers: z.optional(z.unknown()),
 });
-
-/** More indexes than this in one image are no image. */
-const maxIndexes = 100;
 
 /** The manifest of one image, and the index that a reference named, if it was one. */
 export interface ChosenImage {
@@ -61,20 +58,22 @@ async function findImages(
   const listed = (document: Document) =>
     parseIndex(document.bytes, `image index ${document.digest} of ${where}`).manifests;
   const queue = [...listed(index)];
-  const found = new Map<string, Descriptor>();
-  let indexes = 1;
+  const found: Descriptor[] = [];
+  const seen = new Set<string>();
+  const limits = new IndexLimits(where);
+  limits.addIndex(index.bytes.length);
   for (const descriptor of queue) {
-    if (found.has(descriptor.digest)) continue;
+    if (seen.has(descriptor.digest)) continue;
+    seen.add(descriptor.digest);
     if (!indexTypes.has(descriptor.mediaType)) {
-      found.set(descriptor.digest, descriptor);
-      checkCount(found.size, where);
+      found.push(descriptor);
+      limits.checkImages(found.length);
       continue;
     }
-    if (++indexes > maxIndexes)
-      throw new ImageError('bad-image', `${where} has more than ${maxIndexes} image indexes`);
+    limits.addIndex(descriptor.size);
     queue.push(...listed(await fetchChild(registry, descriptor, where)));
   }
-  return [...found.values()];
+  return found;
 }
 
 /** What a descriptor of an index names, which must be what it says. */

@@ -92,10 +92,12 @@ function findImported(store: Store, reference: DockerReference): StoredImage | u
   const wanted = {
     registryurl: registry,
     repository,
-    ...(digest ? { manifesthash: digest } : { tag }),
+    ...(digest && { manifesthash: digest }),
   };
+  // The annotations say by what tag it came first, its names by which ones it came since.
+  const labels = digest === undefined ? [{ name: 'version', value: tag ?? 'latest' }] : [];
   return store
-    .findByName(storedName(reference), [])
+    .findByName(storedName(reference), labels)
     .find(({ manifest }) =>
       Object.entries(wanted).every(
         ([name, value]) => labelValue(manifest.annotations, `appc.io/docker/${name}`) === value,

@@ -65,6 +65,6 @@ export class LayoutMaker {
 }
 
 /** What names an image in the index of a layout. */
-export function tagged(tag: string): object {
+export function tagged(tag: string): { annotations: Record<string, string> } {
   return { annotations: { 'org.opencontainers.image.ref.name': tag } };
 }

@@ -110,6 +110,35 @@ describe('of several images', () => {
     expect(refusal(() => choose('v9'))).toMatch(/^not-found: no image "v9" .*v1$/);
   });
 
+  test('nor are the images in indexes looked at for that, however many there are', () => {
+    const listed = Array.from({ length: 101 }, (_, n) => {
+      const manifests = Array.from({ length: 100 }, (_, m) => ({
+        mediaType: types.manifest,
+        digest: `sha256:${(n * 100 + m).toString(16).padStart(64, '0')}`,
+        size: 1,
+      }));
+      return blob(types.index, index(...manifests), tagged(`v${n}`));
+    });
+    write(...listed);
+    expect(refusal(() => choose('v999'))).toMatch(
+      /^not-found: no image "v999" .*v0, v1, .*51 more$/,
+    );
+    expect(refusal(() => choose())).toMatch(/^ambiguous: .*v0, v1, .*51 more$/);
+  });
+
+  test.each([
+    ['more than 100', 101, 1, 'more than 100 image indexes'],
+    ['of more than 16 MiB', 5, 3.5 * 2 ** 20, 'its image indexes have more than 16 MiB'],
+  ])('not from indexes that are %s', (_what, count, size, message) => {
+    const nested = Array.from({ length: count }, (_, n) =>
+      blob(types.index, { ...index(), n, more: 'x'.repeat(size) }),
+    );
+    write(blob(types.index, index(...nested), tagged('v1')));
+    const found = refusal(() => choose('v1'));
+    expect(found).toMatch(/^bad-image: /);
+    expect(found).toContain(message);
+  });
+
   test('an empty index has none', () => {
     write();
     expect(refusal(() => choose())).toMatch(/^not-found: .*empty/);

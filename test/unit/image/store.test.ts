@@ -5,6 +5,7 @@ import {
   mkdirSync,
   readdirSync,
   readFileSync,
+  rmSync,
   statSync,
   writeFileSync,
 } from 'node:fs';
@@ -116,6 +117,55 @@ describe('a name that leads back to an image that is stored', () => {
     expect(named(store, '1.0')).toBe(key('01'));
     nameAgain(store, old, true);
     expect(named(store)).toBe(key('01'));
+  });
+});
+
+describe('a name', () => {
+  const infoOf = (store: Store, id: string) => store.path('image', id, 'info');
+  const best = (store: Store) => store.findByName('example.com/test', [])[0]?.key;
+
+  /** Puts the time at which an image came an hour ahead. */
+  function ahead(store: Store, id: string): void {
+    const info = JSON.parse(readFileSync(infoOf(store, id), 'utf8'));
+    const importTime = (Date.now() + 3_600_000) * 1e6;
+    writeFileSync(infoOf(store, id), JSON.stringify({ ...info, importTime }));
+  }
+
+  test('leads to what came last, also when the clock was set back', () => {
+    const { store } = scratch();
+    const first = put(store, key('0a'));
+    ahead(store, first.key);
+    put(store, key('0b'));
+    expect(best(store)).toBe(key('0b'));
+    nameAgain(store, first, false);
+    expect(best(store)).toBe(key('0a'));
+    put(store, key('0b'));
+    expect(best(store)).toBe(key('0b'));
+    put(store, key('0c'));
+    expect(best(store)).toBe(key('0c'));
+  });
+
+  test('is noted though another image cannot be read', () => {
+    const { store } = scratch();
+    const first = put(store, key('0a'));
+    mkdirSync(store.path('image', key('ff')));
+    writeFileSync(infoOf(store, key('ff')), 'no JSON');
+    put(store, key('0b'));
+    nameAgain(store, first, true);
+    rmSync(store.path('image', key('ff')), { recursive: true });
+    expect(best(store)).toBe(key('0a'));
+  });
+
+  test('is not noted again for nothing where another image is the latest', () => {
+    const { store } = scratch();
+    const old = put(store, key('0a'), [], '1.0');
+    put(store, key('0b'), [], '2.0', true);
+    nameAgain(store, old, false);
+    const before = statSync(infoOf(store, old.key)).ino;
+    nameAgain(store, old, false);
+    put(store, old.key, [], '1.0');
+    expect(statSync(infoOf(store, old.key)).ino).toBe(before);
+    expect(store.get(old.key)?.otherNames).toBeUndefined();
   });
 });
 

@@ -210,6 +210,20 @@ describe('an index', () => {
     expect(await refused()).toMatchObject({ code: 'bad-image' });
   });
 
+  test('of indexes that are too large together is refused before the last is fetched', async () => {
+    const manifests = Array.from({ length: 5 }, (_, n) =>
+      content.addManifest(
+        { schemaVersion: 2, manifests: [], n, more: 'x'.repeat(3.5 * 2 ** 20) },
+        types.index,
+      ),
+    );
+    content.addManifest({ schemaVersion: 2, manifests }, types.index, 'v1');
+    expect(await refused()).toMatchObject({
+      code: 'bad-image',
+      message: expect.stringContaining('its image indexes have more than 16 MiB'),
+    });
+  });
+
   test('of too many images is refused', async () => {
     const manifests = Array.from({ length: 10_001 }, (_, n) => ({
       mediaType: types.manifest,

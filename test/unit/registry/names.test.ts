@@ -1,9 +1,13 @@
 import { describe, expect, test } from 'vitest';
 import { parseDockerReference, storedName } from '../../../src/image/docker-reference.ts';
+import { storeLocalImage } from '../../../src/image/local-image.ts';
 import { resolveNamed } from '../../../src/image/named.ts';
+import { findInLayoutFolder } from '../../../src/image/oci-layout.ts';
 import { nameAgain } from '../../../src/image/publish.ts';
 import { removeImage } from '../../../src/image/remove.ts';
 import type { Store } from '../../../src/image/store.ts';
+import { LayoutMaker, tagged } from '../image/layout-maker.ts';
+import { scratchFolder } from '../image/scratch.ts';
 import { Content, serveRegistry } from './fake-registry.ts';
 import { fetch, scratchStore, tarOf } from './fetching.ts';
 
@@ -89,5 +93,36 @@ describe('a tag that moves back to an image that is stored', () => {
     const { digest } = content.addImage(a);
     await fetch(store, `${host}/app@${digest}`, { pullPolicy: 'update' });
     expect(await stored(store, `${host}/app`)).toBe(second);
+  });
+});
+
+describe('a tag that came out of layouts means what came by it last', () => {
+  async function taken() {
+    const store = scratchStore();
+    const take = async (content: string, tag: string) => {
+      const maker = new LayoutMaker(scratchFolder());
+      maker.index(maker.image([tarOf('file', content)], tagged(`example.com/app:${tag}`)));
+      return (await storeLocalImage(store, findInLayoutFolder(maker.folder), () => {})).key;
+    };
+    const a = await take('A', 'v1');
+    const b = await take('B', 'v1');
+    expect(await take('A', 'v2')).toBe(a);
+    return { store, a, b };
+  }
+
+  test.each(['new', 'never'] as const)('with the pull policy %s', async (pullPolicy) => {
+    const { store, a, b } = await taken();
+    const find = async (tag: string) =>
+      (await fetch(store, `example.com/app:${tag}`, { pullPolicy })).key;
+    expect(await find('v1')).toBe(b);
+    expect(await find('v2')).toBe(a);
+  });
+
+  test('and no tag is what it did not come by', async () => {
+    const { store } = await taken();
+    for (const name of ['app:v3', 'app', 'other:v1'])
+      await expect(
+        fetch(store, `example.com/${name}`, { pullPolicy: 'never' }),
+      ).rejects.toMatchObject({ code: 'not-found' });
   });
 });

@@ -1,8 +1,9 @@
 import { describe, expect, test } from 'vitest';
 import { wholeFile } from '../../../src/image/byte-range.ts';
+import type { BlobSource } from '../../../src/image/oci-select.ts';
 import { layoutSignatures } from '../../../src/image/oci-signatures.ts';
 import type { FetchOptions } from '../../../src/image/resolve-options.ts';
-import { LayoutMaker, layoutTypes } from '../image/layout-maker.ts';
+import { type Blob, LayoutMaker, layoutTypes, tagged } from '../image/layout-maker.ts';
 import { scratchFolder } from '../image/scratch.ts';
 import { Content, type FakeDescriptor, serveRegistry, types } from './fake-registry.ts';
 import { expectEmptyStore, fetch, scratchStore, tarOf } from './fetching.ts';
@@ -69,8 +70,37 @@ test('signatures of a layout are no more than a thousand, in however many places
     ),
   );
   const index = maker.blob(layoutTypes.index, { schemaVersion: 2, manifests: entries });
-  const find = (digest: string) => wholeFile(`${maker.folder}/blobs/${digest.replace(':', '/')}`);
-  const bytes = find(index.digest);
-  if (!bytes) throw new Error('no index');
-  expect(() => layoutSignatures({ where: 'x', index: bytes, find })).toThrow(/more than 1000/);
+  expect(() => layoutSignatures(sourceOf(maker, index), digestOf('a'))).toThrow(/more than 1000/);
 });
+
+test('signatures of a layout are those for the image, however many there are for others', () => {
+  const maker = new LayoutMaker(scratchFolder());
+  const config = maker.blob(layoutTypes.config, {});
+  const entry = (name: string, count: number, annotations: Record<string, string>) => {
+    const payload = maker.blob(mediaType, Buffer.from(name));
+    const layers = Array.from({ length: count }, () => payload);
+    const manifest = { schemaVersion: 2, config, layers, name };
+    return maker.blob(layoutTypes.manifest, manifest, { annotations });
+  };
+  const tag = (text: string) => tagged(text).annotations;
+  const manifests = [
+    entry('a', 1, tag(`sha256-${'a'.repeat(64)}.sig`)),
+    entry('b', 1001, tag(`sha256-${'b'.repeat(64)}.sig`)),
+    entry('attestation', 1001, tag(`sha256-${'a'.repeat(64)}.att`)),
+    entry('sbom', 1001, { kind: 'dev.cosignproject.cosign/sboms' }),
+    entry('saved', 1, { kind: 'dev.cosignproject.cosign/sigs' }),
+    entry('image', 1, tag('v1')),
+  ];
+  const index = maker.blob(layoutTypes.index, { schemaVersion: 2, manifests });
+  const found = layoutSignatures(sourceOf(maker, index), digestOf('a'));
+  expect(found.map(({ payload }) => payload.toString())).toEqual(['a', 'saved']);
+});
+
+const digestOf = (digit: string) => `sha256:${digit.repeat(64)}`;
+
+function sourceOf({ folder }: LayoutMaker, { digest }: Blob): BlobSource {
+  const find = (each: string) => wholeFile(`${folder}/blobs/${each.replace(':', '/')}`);
+  const index = find(digest);
+  if (!index) throw new Error('no index');
+  return { where: 'x', index, find };
+}
